@@ -1,0 +1,406 @@
+// Scalar IR to WGSL: statements in order, short names, no needless parentheses.
+import type { DType } from "../core/dtype.js";
+import { InternalError } from "../core/errors.js";
+import type { Block, Scalar } from "../ir/scalar.js";
+
+/** WGSL's type of a value in a register. */
+export const wgslType = (type: DType): string => type;
+
+/** WGSL's type of an element in memory. */
+export const memoryType = (type: DType): string => (type === "bool" ? "u32" : type);
+
+/** Helper functions a kernel may call, by name. Each stands alone but for those it names in `needs`. */
+const helpers: Record<string, { readonly needs: readonly string[]; readonly code: string }> = {
+  keep: {
+    needs: ["zero"],
+    code: "// the identity, which no compiler sees through: arithmetic stays as written\nfn keep(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ zero.x); }",
+  },
+  bits: {
+    needs: ["zero"],
+    code: "// NaN, infinities and -0 have no literals\nfn bits(x: u32) -> f32 { return bitcast<f32>(x ^ zero.x); }",
+  },
+  is_nan: { needs: [], code: "fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }" },
+  max_nan: {
+    needs: ["is_nan"],
+    code: "fn max_nan(x: f32, y: f32) -> f32 { return select(select(max(x, y), y, is_nan(y)), x, is_nan(x)); }",
+  },
+  min_nan: {
+    needs: ["is_nan"],
+    code: "fn min_nan(x: f32, y: f32) -> f32 { return select(select(min(x, y), y, is_nan(y)), x, is_nan(x)); }",
+  },
+  to_i32: {
+    needs: ["is_nan"],
+    code: "// i32(x) stops at the largest f32 below 2^31\nfn to_i32(x: f32) -> i32 { return select(select(i32(x), 0x7fffffffi, x >= 2147483648.0f), 0i, is_nan(x)); }",
+  },
+  to_u32: {
+    needs: ["is_nan"],
+    code: "// u32(x) stops at the largest f32 below 2^32\nfn to_u32(x: f32) -> u32 { return select(select(u32(x), 0xffffffffu, x >= 4294967296.0f), 0u, is_nan(x)); }",
+  },
+};
+
+/** WGSL of the helpers in `used` and of what they need, in a fixed order. */
+export function helperCode(used: ReadonlySet<string>): string[] {
+  const all = new Set<string>();
+  const add = (name: string): void => {
+    if (name === "zero" || all.has(name)) return;
+    helpers[name]!.needs.forEach(add);
+    all.add(name);
+  };
+  used.forEach(add);
+  return Object.keys(helpers)
+    .filter((name) => all.has(name))
+    .map((name) => helpers[name]!.code);
+}
+
+/** True when the helpers read the buffer of zeros. */
+export function needsZero(used: ReadonlySet<string>): boolean {
+  const visit = (name: string): boolean => name === "zero" || helpers[name]!.needs.some(visit);
+  return [...used].some(visit);
+}
+
+/** Expression text with how tightly it binds. */
+interface Text {
+  readonly code: string;
+  readonly binds: number;
+  readonly depth: number;
+}
+
+const ATOM = 10;
+const UNARY = 9;
+const PRODUCT = 8;
+const SUM = 7;
+const BITS = 2;
+const LOOSE = 1;
+
+/** Nesting of one expression at most, and its length: past that it gets a name. */
+const MAX_DEPTH = 4;
+const MAX_LENGTH = 60;
+
+const arithmetic = new Set(["add", "sub", "mul", "div", "neg"]);
+
+/** Prints blocks of one kernel: names and helpers are shared between them. */
+export class WgslPrinter {
+  readonly helpers = new Set<string>();
+  readonly #text = new Map<Scalar, Text>();
+  readonly #uses = new Map<Scalar, number>();
+  /** Block of the one reader of a value, null when there are several. */
+  readonly #reader = new Map<Scalar, Block | null>();
+  #names = 0;
+
+  /** `buffer(slot)` is the name of a buffer, `input(slot)` the expression of a value from outside. */
+  constructor(
+    readonly buffer: (slot: number | string) => string,
+    readonly input: (slot: number | string) => string = String,
+  ) {}
+
+  /**
+   * Statements of `block`, indented by `indent`; only what stores and `results` need. The results' expressions can be
+   * asked for with `expression` afterwards, inside the same braces.
+   */
+  print(block: Block, results: readonly Scalar[], indent: string): string[] {
+    this.#count(block, results);
+    return this.#statements(block, indent);
+  }
+
+  /** Text of a value that was printed. */
+  expression(x: Scalar): string {
+    return this.#of(x).code;
+  }
+
+  #count(block: Block, results: readonly Scalar[]): void {
+    const blockOf = new Map<Scalar, Block>();
+    const index = (b: Block): void => {
+      for (const x of b.instrs) {
+        blockOf.set(x, b);
+        x.blocks?.forEach(index);
+      }
+    };
+    index(block);
+    const use = (x: Scalar, from: Block): void => {
+      const count = this.#uses.get(x) ?? 0;
+      this.#uses.set(x, count + 1);
+      this.#reader.set(x, count === 0 ? from : null);
+      if (count > 0) return;
+      for (const y of x.args) use(y, blockOf.get(x) ?? from);
+      for (const b of x.blocks ?? []) for (const y of b.results) use(y, b);
+    };
+    const effects = (b: Block): void => {
+      for (const x of b.instrs) if (x.op === "store") use(x, b);
+    };
+    effects(block);
+    for (const x of results) use(x, block);
+  }
+
+  #statements(block: Block, indent: string): string[] {
+    const lines: string[] = [];
+    for (const x of block.instrs) {
+      if (!this.#uses.has(x)) continue;
+      switch (x.op) {
+        case "store":
+          lines.push(`${indent}${this.buffer(x.slot!)}[${this.#of(x.args[0]!).code}] = ${this.#stored(x.args[1]!)};`);
+          break;
+        case "branch":
+          lines.push(...this.#branch(x, indent));
+          break;
+        case "loop":
+          lines.push(...this.#loop(x, indent));
+          break;
+        case "const":
+        case "input":
+        case "result":
+        case "param":
+          break;
+        default: {
+          const text = this.#expression(x);
+          const once = this.#uses.get(x) === 1 && this.#reader.get(x) === block;
+          const short = text.depth < MAX_DEPTH && text.code.length < MAX_LENGTH;
+          this.#text.set(x, once && short ? text : this.#named(text, lines, indent));
+        }
+      }
+    }
+    return lines;
+  }
+
+  #named(text: Text, lines: string[], indent: string): Text {
+    if (text.binds === ATOM && text.depth === 0) return text;
+    const name = `t${this.#names++}`;
+    lines.push(`${indent}let ${name} = ${text.code};`);
+    return { code: name, binds: ATOM, depth: 0 };
+  }
+
+  #branch(x: Scalar, indent: string): string[] {
+    const names = x.types!.map(() => `r${this.#names++}`);
+    const lines = x.types!.map((type, k) => `${indent}var ${names[k]}: ${wgslType(type)};`);
+    lines.push(`${indent}if (${this.#of(x.args[0]!).code}) {`, ...this.#assigning(x.blocks![0]!, names, indent));
+    lines.push(`${indent}} else {`, ...this.#assigning(x.blocks![1]!, names, indent), `${indent}}`);
+    this.#results.set(x, names);
+    return lines;
+  }
+
+  /** A block's statements, then `names` set to its results. */
+  #assigning(block: Block, names: readonly string[], indent: string): string[] {
+    const inner = `${indent}  `;
+    const lines = this.#statements(block, inner);
+    let values = block.results.map((y) => this.#of(y));
+    // several variables change at once: no result may read one that was already set
+    if (values.length > 1) values = values.map((text) => this.#named(text, lines, inner));
+    values.forEach((text, k) => void lines.push(`${inner}${names[k]} = ${text.code};`));
+    return lines;
+  }
+
+  readonly #results = new Map<Scalar, readonly string[]>();
+
+  #loop(x: Scalar, indent: string): string[] {
+    const [count, ...init] = x.args;
+    const block = x.blocks![0]!;
+    const names = x.types!.map(() => `r${this.#names++}`);
+    const counter = `n${this.#names++}`;
+    const lines = init.map((y, k) => `${indent}var ${names[k]} = ${this.#typed(y)};`);
+    block.params.forEach((p, k) => {
+      this.#text.set(p, { code: k === 0 ? counter : names[k - 1]!, binds: ATOM, depth: 0 });
+    });
+    lines.push(`${indent}for (var ${counter} = 0u; ${counter} < ${this.#of(count!).code}; ${counter}++) {`);
+    lines.push(...this.#assigning(block, names, indent), `${indent}}`);
+    this.#results.set(x, names);
+    return lines;
+  }
+
+  #typed(x: Scalar): string {
+    return this.#of(x).code;
+  }
+
+  #stored(x: Scalar): string {
+    const { code } = this.#of(x);
+    return x.type === "bool" ? `select(0u, 1u, ${code})` : code;
+  }
+
+  #of(x: Scalar): Text {
+    const known = this.#text.get(x);
+    if (known) return known;
+    switch (x.op) {
+      case "const":
+        return this.#literal(x);
+      case "input":
+        return { code: this.input(x.slot!), binds: ATOM, depth: 0 };
+      case "result":
+        return { code: this.#results.get(x.args[0]!)![x.slot as number]!, binds: ATOM, depth: 0 };
+      default:
+        throw new InternalError(`wgsl: ${x.op} is read before it is printed`);
+    }
+  }
+
+  #literal(x: Scalar): Text {
+    const code = this.#constant(x.value!, x.type);
+    return { code, binds: code.startsWith("-") ? UNARY : ATOM, depth: 0 };
+  }
+
+  #constant(value: number, type: DType): string {
+    if (type === "bool") return value ? "true" : "false";
+    if (type === "u32") return value < 65536 ? `${value}u` : `0x${value.toString(16)}u`;
+    // the smallest i32 cannot be written as a negated literal
+    if (type === "i32") return value === -2147483648 ? "i32(-2147483648)" : `${value}i`;
+    if (!Number.isFinite(value) || Object.is(value, -0) || (value !== 0 && Math.abs(value) < 1.1754943508222875e-38)) {
+      this.helpers.add("bits");
+      return `bits(0x${floatBits(value).toString(16).padStart(8, "0")}u)`;
+    }
+    return floatLiteral(value);
+  }
+
+  #call(name: string, args: readonly Scalar[]): Text {
+    const texts = args.map((y) => this.#of(y));
+    return { code: `${name}(${texts.map((t) => t.code).join(", ")})`, binds: ATOM, depth: 1 + deepest(texts) };
+  }
+
+  #helper(name: string, args: readonly Scalar[]): Text {
+    this.helpers.add(name);
+    return this.#call(name, args);
+  }
+
+  #infix(symbol: string, binds: number, x: Scalar, y: Scalar): Text {
+    const exact = x.type === "f32" && binds > BITS;
+    const left = exact ? this.#exactOperand(x, y) : this.#of(x);
+    const right = exact ? this.#exactOperand(y, x, true) : this.#of(y);
+    // WGSL wants parentheses around everything but calls and names beside a bit operation
+    const least = binds === BITS ? UNARY : binds;
+    const leftCode = left.binds < least || left.binds <= BITS ? `(${left.code})` : left.code;
+    const rightCode = right.binds < least || right.binds <= Math.max(binds, BITS) ? `(${right.code})` : right.code;
+    return { code: `${leftCode} ${symbol} ${rightCode}`, binds, depth: 1 + deepest([left, right]) };
+  }
+
+  /**
+   * An operand of float arithmetic. Compilers may contract, reassociate and cancel it against its partner, unless it
+   * comes from memory: then it is kept. A sum that is carried through a loop may be contracted: it has no fixed
+   * rounding anyway.
+   */
+  #exactOperand(x: Scalar, partner: Scalar, second = false): Text {
+    const accumulates = partner.op === "param" || x.op === "param";
+    const cancels = second && (x === partner || (x.op === "const" && x.value === 0));
+    const zeroFirst = !second && x.op === "const" && x.value === 0;
+    if (cancels || zeroFirst || (!accumulates && arithmetic.has(x.op))) {
+      this.helpers.add("keep");
+      const text = this.#of(x);
+      return { code: `keep(${text.code})`, binds: ATOM, depth: text.depth + 1 };
+    }
+    return this.#of(x);
+  }
+
+  #expression(x: Scalar): Text {
+    const [a, b, c] = x.args as [Scalar, Scalar, Scalar];
+    switch (x.op) {
+      case "add":
+        return this.#infix("+", SUM, a, b);
+      case "sub":
+        return this.#infix("-", SUM, a, b);
+      case "mul":
+        return this.#infix("*", PRODUCT, a, b);
+      case "div":
+        return this.#infix("/", PRODUCT, a, b);
+      case "rem":
+        return this.#infix("%", PRODUCT, a, b);
+      case "neg": {
+        const text = this.#of(a);
+        const code = text.binds < UNARY || text.code.startsWith("-") ? `-(${text.code})` : `-${text.code}`;
+        return { code, binds: UNARY, depth: text.depth + 1 };
+      }
+      case "abs":
+      case "floor":
+      case "ceil":
+      case "trunc":
+      case "sqrt":
+        return this.#call(x.op, [a]);
+      case "nearest":
+        return this.#call("round", [a]);
+      case "min":
+        return x.type === "f32" ? this.#helper("min_nan", [a, b]) : this.#call("min", [a, b]);
+      case "max":
+        return x.type === "f32" ? this.#helper("max_nan", [a, b]) : this.#call("max", [a, b]);
+      case "and":
+        return x.type === "bool" ? this.#infix("&&", LOOSE, a, b) : this.#infix("&", BITS, a, b);
+      case "or":
+        return x.type === "bool" ? this.#infix("||", LOOSE, a, b) : this.#infix("|", BITS, a, b);
+      case "xor":
+        // ^ takes no bool
+        return x.type === "bool" ? this.#infix("!=", LOOSE, a, b) : this.#infix("^", BITS, a, b);
+      case "not": {
+        const text = this.#of(a);
+        const code = text.binds === ATOM ? text.code : `(${text.code})`;
+        return { code: `${x.type === "bool" ? "!" : "~"}${code}`, binds: UNARY, depth: text.depth + 1 };
+      }
+      case "shl":
+        return this.#infix("<<", BITS, a, b);
+      case "shr":
+        return this.#infix(">>", BITS, a, b);
+      case "eq":
+        return this.#compare("==", a, b);
+      case "lt":
+        return this.#compare("<", a, b);
+      case "le":
+        return this.#compare("<=", a, b);
+      case "select":
+        return this.#call("select", [c, b, a]);
+      case "cast":
+        return this.#cast(a, x.type);
+      case "bitcast":
+        return this.#call(`bitcast<${x.type}>`, [a]);
+      case "keep":
+        return this.#helper("keep", [a]);
+      case "load": {
+        const index = this.#of(a);
+        const code = `${this.buffer(x.slot!)}[${index.code}]`;
+        if (x.type === "bool") return { code: `${code} != 0u`, binds: LOOSE, depth: index.depth + 1 };
+        return { code, binds: ATOM, depth: index.depth + 1 };
+      }
+      default:
+        throw new InternalError(`wgsl: ${x.op} is no expression`);
+    }
+  }
+
+  #compare(symbol: string, a: Scalar, b: Scalar): Text {
+    if (a === b && a.type === "f32") {
+      // x == x is false for NaN; compilers take it for true
+      this.helpers.add("keep");
+      const text = this.#of(a);
+      return {
+        code: `${text.binds <= BITS ? `(${text.code})` : text.code} ${symbol} keep(${text.code})`,
+        binds: LOOSE,
+        depth: text.depth + 2,
+      };
+    }
+    return this.#infix(symbol, LOOSE, a, b);
+  }
+
+  #cast(a: Scalar, type: DType): Text {
+    if (type === "bool") {
+      const text = this.#of(a);
+      const zero = this.#constant(0, a.type);
+      return {
+        code: `!(${text.binds <= BITS ? `(${text.code})` : text.code} == ${zero})`,
+        binds: UNARY,
+        depth: text.depth + 1,
+      };
+    }
+    if (a.type === "f32" && type !== "f32") return this.#helper(`to_${type}`, [a]);
+    return this.#call(type, [a]);
+  }
+}
+
+const deepest = (texts: readonly Text[]): number => Math.max(0, ...texts.map((t) => t.depth));
+
+const scratch = new DataView(new ArrayBuffer(4));
+
+function floatBits(x: number): number {
+  scratch.setFloat32(0, x);
+  return scratch.getUint32(0);
+}
+
+/** Shortest decimal that reads back as the f32 `x`. */
+export function floatLiteral(x: number): string {
+  for (let digits = 1; digits <= 9; digits++) {
+    const text = x.toPrecision(digits);
+    if (Math.fround(Number(text)) === Math.fround(x)) {
+      const plain = String(Number(text));
+      return /[.e]/.test(plain) ? `${plain}f` : `${plain}.0f`;
+    }
+  }
+  return `${x}f`;
+}

@@ -1,0 +1,69 @@
+// The way of a Graph to a Program.
+import { emitKernel } from "./codegen/emit.js";
+import type { Graph } from "./ir/graph.js";
+import type { FusedGraph } from "./ir/kernel.js";
+import { Names, printGraph } from "./ir/print.js";
+import type { DeviceLimits, Program } from "./ir/program.js";
+import { verify } from "./ir/verify.js";
+import { cse } from "./passes/cse.js";
+import { dce } from "./passes/dce.js";
+import { fold } from "./passes/fold.js";
+import { fuse } from "./passes/fuse.js";
+import { narrow } from "./passes/narrow.js";
+import { plan } from "./passes/plan.js";
+import { simplify } from "./passes/simplify.js";
+import { storable } from "./passes/storable.js";
+
+/** A pass changes nothing it was given. */
+export interface Pass {
+  readonly name: string;
+  run(graph: Graph, limits: DeviceLimits): Graph;
+}
+
+export const pipeline: readonly Pass[] = [
+  { name: "simplify", run: simplify }, // first: x · 1 hides equal equations from cse
+  { name: "fold", run: fold },
+  { name: "cse", run: cse },
+  { name: "narrow", run: narrow }, // before fuse, which cannot take one equation apart
+  { name: "storable", run: storable }, // a result must be a variable that some kernel can store
+  { name: "dce", run: dce }, // last on the Graph: fuse counts readers
+];
+
+/** Every stage of one compilation, for people. */
+export interface Compilation {
+  readonly program: Program;
+  /** The Graph as it came, then after each pass that changed it. */
+  readonly graphs: readonly { readonly name: string; readonly graph: Graph }[];
+  readonly fused: FusedGraph;
+  /** Names of variables, the same in every stage. */
+  readonly names: Names;
+}
+
+/** Compiles, keeping every stage. */
+export function compileStages(graph: Graph, limits: DeviceLimits): Compilation {
+  const graphs = [{ name: "graph", graph: verify(graph, "tracing") }];
+  let current = graph;
+  for (const pass of pipeline) {
+    const next = verify(pass.run(current, limits), pass.name);
+    if (next !== current && printGraph(next) !== printGraph(current)) graphs.push({ name: pass.name, graph: next });
+    current = next;
+  }
+  const names = new Names();
+  for (const { graph: stage } of graphs) printGraph(stage, {}, names);
+  const fused = fuse(current, limits);
+  const launches = fused.kernels.flatMap((kernel) => emitKernel(kernel, limits, names));
+  return { program: plan(fused, launches), graphs, fused, names };
+}
+
+/** Compiles a Graph for a device. */
+export function compileGraph(graph: Graph, limits: DeviceLimits): Program {
+  let current = graph;
+  for (const pass of pipeline) current = verify(pass.run(current, limits), pass.name);
+  const names = new Names();
+  printGraph(current, {}, names);
+  const fused = fuse(current, limits);
+  return plan(
+    fused,
+    fused.kernels.flatMap((kernel) => emitKernel(kernel, limits, names)),
+  );
+}

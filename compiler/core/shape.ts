@@ -1,0 +1,71 @@
+// Shapes: lists of sizes, their strides, and axes that may be counted from the end.
+import { ShapeError } from "./errors.js";
+
+/** Sizes of the axes, outermost first. */
+export type Shape = readonly number[];
+
+/** Number of elements. */
+export function sizeOf(shape: Shape): number {
+  let size = 1;
+  for (const n of shape) size *= n;
+  return size;
+}
+
+/** Row-major strides, in elements. */
+export function stridesOf(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length);
+  let step = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    strides[axis] = step;
+    step *= shape[axis]!;
+  }
+  return strides;
+}
+
+export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((n, axis) => n === b[axis]);
+
+export const showShape = (shape: Shape): string => `[${shape.join(",")}]`;
+
+/** `axis` counted from the front; a negative one counts from the end. Throws `ShapeError` when `rank` has no such axis. */
+export function resolveAxis(axis: number, rank: number, what: string, of = `rank ${rank}`): number {
+  if (!Number.isInteger(axis)) throw new ShapeError(`${what}: axis ${String(axis)} is not an integer`);
+  if (axis >= rank || axis < -rank) {
+    const valid = rank === 0 ? "it has no axes" : `valid ${-rank}..${rank - 1}`;
+    throw new ShapeError(`${what}: axis ${axis} is out of range for ${of}, ${valid}`);
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+/** Axes counted from the front, in the given order; `undefined` or `null` is all of them. Throws on a repeated axis. */
+export function resolveAxes(
+  axes: number | readonly number[] | null | undefined,
+  rank: number,
+  what: string,
+  of?: string,
+): number[] {
+  if (axes === undefined || axes === null) return Array.from({ length: rank }, (_, axis) => axis);
+  const list = typeof axes === "number" ? [axes] : axes;
+  const found = list.map((axis) => resolveAxis(axis, rank, what, of));
+  const repeated = found.find((axis, i) => found.indexOf(axis) !== i);
+  if (repeated !== undefined) throw new ShapeError(`${what}: axis ${repeated} is named twice in ${showShape(list)}`);
+  return found;
+}
+
+/** Throws `ShapeError` unless every size is a whole number that is not negative. */
+export function checkShape(shape: Shape, what: string): void {
+  for (const [axis, n] of shape.entries()) {
+    if (!Number.isSafeInteger(n) || n < 0) {
+      throw new ShapeError(
+        `${what}: size ${String(n)} of axis ${axis} is not a whole number ≥ 0, in shape ${showShape(shape)}`,
+      );
+    }
+  }
+}
+
+export const insertAt = <T>(list: readonly T[], at: number, item: T): T[] => [
+  ...list.slice(0, at),
+  item,
+  ...list.slice(at),
+];
+
+export const removeAt = <T>(list: readonly T[], at: number): T[] => [...list.slice(0, at), ...list.slice(at + 1)];

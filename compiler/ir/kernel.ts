@@ -1,0 +1,39 @@
+// Fused kernels: which equations of a Graph run together, what they read and what they store.
+import type { Eqn, Graph, Var } from "./graph.js";
+
+/**
+ * - map: every element of the results by itself.
+ * - reduce: `roots` fold their operands (all over the same axes of equal shapes); the rest runs before or after it.
+ * - contract: one sum of products; the rest runs before or after it.
+ */
+export type KernelKind = "map" | "reduce" | "contract";
+
+export interface FusedKernel {
+  readonly kind: KernelKind;
+  /** Generated: k0, k1, … in the order they run. */
+  readonly name: string;
+  /** Reductions or the contraction; none for a map. */
+  readonly roots: readonly Eqn[];
+  /** Every equation computed here, in order; one that several kernels compute is in each of them. */
+  readonly eqns: readonly Eqn[];
+  /** Variables read from memory. */
+  readonly loads: readonly Var[];
+  /** Variables written to memory, all with `size` elements. */
+  readonly stores: readonly Var[];
+  /** Elements of each result. */
+  readonly size: number;
+  /** Why it ends where it ends, for `dump`. */
+  readonly why: readonly string[];
+}
+
+/** A Graph cut into kernels. */
+export interface FusedGraph {
+  readonly graph: Graph;
+  /** In an order in which every load was stored before. */
+  readonly kernels: readonly FusedKernel[];
+  /**
+   * For each output of the Graph the variable whose memory holds its elements: an input, or one that a kernel stores.
+   * Views that keep the order of elements share the memory of what they view.
+   */
+  readonly memory: readonly Var[];
+}

@@ -1,0 +1,79 @@
+// Programs: what the compiler hands to a device. Dispatches in order, and the buffers they read and write.
+import type { Aval } from "../core/aval.js";
+import type { Graph, Var } from "./graph.js";
+
+/** What the compiler must know of a device. */
+export interface DeviceLimits {
+  readonly maxStorageBuffers: number;
+  readonly maxBindingBytes: number;
+  readonly maxBufferBytes: number;
+  readonly maxWorkgroups: number;
+  readonly maxInvocations: number;
+  readonly maxWorkgroupBytes: number;
+}
+
+/** The limits every WebGPU device has. */
+export const baseLimits: DeviceLimits = {
+  maxStorageBuffers: 8,
+  maxBindingBytes: 128 * 1024 * 1024,
+  maxBufferBytes: 256 * 1024 * 1024,
+  maxWorkgroups: 65535,
+  maxInvocations: 256,
+  maxWorkgroupBytes: 16384,
+};
+
+/** A buffer of a Program: one of its inputs, a result, or scratch memory that lives during the call. */
+export interface BufferRef {
+  readonly kind: "input" | "output" | "scratch";
+  readonly index: number;
+}
+
+/** One dispatch of one pipeline. Entry point `main`; bindings 0 … in group 0 are storage buffers in this order. */
+export interface Dispatch {
+  /** Generated name, for labels and `dump`. */
+  readonly name: string;
+  readonly wgsl: string;
+  readonly reads: readonly BufferRef[];
+  /** Bound behind `reads`, as read_write. */
+  readonly writes: readonly BufferRef[];
+  /** The code has, at the binding behind these, `var<uniform> zero: vec4u` of zeros (the `keep` barrier). */
+  readonly usesZero: boolean;
+  readonly workgroups: readonly [x: number, y: number, z: number];
+}
+
+/** Where a result is found: in a buffer written by the Program, or it is one of the inputs (same elements, own shape). */
+export interface ResultRef {
+  readonly aval: Aval;
+  readonly from:
+    | { readonly kind: "output"; readonly index: number }
+    | { readonly kind: "input"; readonly index: number };
+}
+
+export interface Program {
+  /** The Graph it was made from, which is also what the CPU runs. */
+  readonly graph: Graph;
+  readonly dispatches: readonly Dispatch[];
+  readonly results: readonly ResultRef[];
+  /** Bytes of each buffer of kind output; at least 4, a multiple of 4. */
+  readonly outputBytes: readonly number[];
+  /** Bytes of each scratch buffer. */
+  readonly scratchBytes: readonly number[];
+  /** Bytes alive at once at most: inputs, outputs and scratch. */
+  readonly peakBytes: number;
+}
+
+/** Memory that lives between two dispatches of one kernel. */
+export interface Scratch {
+  readonly kind: "scratch";
+  readonly bytes: number;
+}
+
+/** A dispatch before buffers are assigned: what it reads and writes are variables of the Graph, or scratch memory. */
+export interface Launch {
+  readonly name: string;
+  readonly wgsl: string;
+  readonly reads: readonly (Var | Scratch)[];
+  readonly writes: readonly (Var | Scratch)[];
+  readonly usesZero: boolean;
+  readonly workgroups: readonly [x: number, y: number, z: number];
+}

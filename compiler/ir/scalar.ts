@@ -1,0 +1,374 @@
+// Scalar IR: the body of a kernel, one instruction per value, in SSA form with structured branches and loops.
+import { castNumber, type DType } from "../core/dtype.js";
+import { InternalError } from "../core/errors.js";
+
+/**
+ * Instructions, as on the device:
+ * - `min`, `max` propagate NaN; `eq`, `lt`, `le` are false for NaN.
+ * - f32 `add sub mul div neg abs floor ceil trunc nearest sqrt`: IEEE, to nearest (`nearest` rounds ties to even).
+ * - i32, u32: `add sub mul neg` wrap; `div` by 0 gives the dividend, `rem` by 0 gives 0; shifts take 5 bits.
+ * - `cast` converts (float to integer truncates and saturates); `bitcast` keeps the bits.
+ * - `keep` is the identity that compilers cannot see through: what is computed before it stays as it is written.
+ * - `load` reads element `args[0]` of buffer `slot`; `store` writes `args[1]` there.
+ * - `branch`, `loop` hold blocks; `result` is one of their values, `param` a loop's counter or carried value.
+ * - `input` is a value from outside: an operand of an elementwise op, or a name of the template around the code.
+ */
+export type ScalarOpName =
+  | "const"
+  | "input"
+  | "add"
+  | "sub"
+  | "mul"
+  | "div"
+  | "rem"
+  | "neg"
+  | "abs"
+  | "min"
+  | "max"
+  | "floor"
+  | "ceil"
+  | "trunc"
+  | "nearest"
+  | "sqrt"
+  | "and"
+  | "or"
+  | "xor"
+  | "not"
+  | "shl"
+  | "shr"
+  | "eq"
+  | "lt"
+  | "le"
+  | "select"
+  | "cast"
+  | "bitcast"
+  | "keep"
+  | "load"
+  | "store"
+  | "branch"
+  | "loop"
+  | "result"
+  | "param";
+
+/** One instruction and the value it gives. */
+export interface Scalar {
+  readonly id: number;
+  readonly op: ScalarOpName;
+  readonly type: DType;
+  readonly args: readonly Scalar[];
+  /** `const`: its value. */
+  readonly value?: number;
+  /** `input`: its number or name; `load`, `store`: the buffer; `result`, `param`: which one. */
+  readonly slot?: number | string;
+  /** `branch`: [then, else]; `loop`: [body]. */
+  readonly blocks?: readonly Block[];
+  /** `branch`, `loop`: types of their results. `loop`: `args` are [count, ...initial values]. */
+  readonly types?: readonly DType[];
+}
+
+/** Instructions in order, and the values the block hands to what holds it. */
+export interface Block {
+  readonly instrs: Scalar[];
+  readonly results: Scalar[];
+  /** Parameters of a loop's body: the counter (u32), then the carried values. */
+  readonly params: readonly Scalar[];
+}
+
+/** What a kernel knows of a value while it is built: `known` facts are looked up, then forgotten with their block. */
+interface Scope {
+  readonly block: Block;
+  readonly known: Map<string, unknown>;
+}
+
+const commutative = new Set<ScalarOpName>(["add", "mul", "and", "or", "xor", "eq", "min", "max"]);
+
+/** Builds a block; equal instructions in reach are built once, and integer arithmetic on constants is done at once. */
+export class ScalarBuilder {
+  readonly #scopes: Scope[] = [{ block: { instrs: [], results: [], params: [] }, known: new Map() }];
+  #next = 0;
+
+  /** With `flat`, `rarely` computes both sides: for code that is run array by array, where nothing can branch. */
+  constructor(readonly flat = false) {}
+
+  /** The outermost block. */
+  get body(): Block {
+    return this.#scopes[0]!.block;
+  }
+
+  /** Number of instructions so far, over all blocks. */
+  get count(): number {
+    return this.#next;
+  }
+
+  /** A fact found earlier in this block or in one around it. */
+  recall<T>(key: string): T | undefined {
+    for (let i = this.#scopes.length - 1; i >= 0; i--) {
+      const found = this.#scopes[i]!.known.get(key);
+      if (found !== undefined) return found as T;
+    }
+    return undefined;
+  }
+
+  /** Remembers a fact until the present block ends. */
+  remember<T>(key: string, fact: T): T {
+    this.#scopes[this.#scopes.length - 1]!.known.set(key, fact);
+    return fact;
+  }
+
+  const(value: number, type: DType): Scalar {
+    const stored = castNumber(value, type);
+    // in the outermost block, so that every block can use it
+    const key = `const ${type} ${Object.is(stored, -0) ? "-0" : stored}`;
+    const found = this.#scopes[0]!.known.get(key) as Scalar | undefined;
+    if (found) return found;
+    const made: Scalar = { id: this.#next++, op: "const", type, args: [], value: stored };
+    this.#scopes[0]!.block.instrs.push(made);
+    this.#scopes[0]!.known.set(key, made);
+    return made;
+  }
+
+  f32 = (value: number): Scalar => this.const(value, "f32");
+  u32 = (value: number): Scalar => this.const(value, "u32");
+  i32 = (value: number): Scalar => this.const(value, "i32");
+  bool = (value: boolean): Scalar => this.const(value ? 1 : 0, "bool");
+
+  /** A value from outside the block: operand `slot` of an elementwise op, or a name the template around it declares. */
+  input(slot: number | string, type: DType): Scalar {
+    return this.#emit("input", type, [], { slot });
+  }
+
+  add(x: Scalar, y: Scalar): Scalar {
+    if (x.type !== "f32") {
+      if (isConst(x) && !isConst(y)) return this.add(y, x);
+      if (isZero(y)) return x;
+      // (a + c1) + c2 = a + (c1 + c2), exact for wrapping integers
+      if (isConst(y) && x.op === "add" && isConst(x.args[1]!)) return this.add(x.args[0]!, this.add(x.args[1]!, y));
+    }
+    return this.#emit("add", x.type, [x, y]);
+  }
+
+  sub(x: Scalar, y: Scalar): Scalar {
+    if (x.type !== "f32") {
+      if (isZero(y)) return x;
+      if (isConst(y)) return this.add(x, this.const(wrap(-y.value!, y.type), y.type));
+    }
+    return this.#emit("sub", x.type, [x, y]);
+  }
+
+  mul(x: Scalar, y: Scalar): Scalar {
+    if (x.type !== "f32") {
+      if (isConst(x) && !isConst(y)) return this.mul(y, x);
+      if (isZero(y)) return y;
+      if (isOne(y)) return x;
+    }
+    return this.#emit("mul", x.type, [x, y]);
+  }
+
+  div(x: Scalar, y: Scalar): Scalar {
+    if (x.type !== "f32") {
+      if (isOne(y) || (isZero(x) && isConst(y))) return x;
+    }
+    return this.#emit("div", x.type, [x, y]);
+  }
+
+  /** Integers only. */
+  rem(x: Scalar, y: Scalar): Scalar {
+    if (isOne(y)) return this.const(0, x.type);
+    if (isZero(x) && isConst(y)) return x;
+    return this.#emit("rem", x.type, [x, y]);
+  }
+
+  neg = (x: Scalar): Scalar => this.#emit("neg", x.type, [x]);
+  abs = (x: Scalar): Scalar => (x.type === "u32" ? x : this.#emit("abs", x.type, [x]));
+  min = (x: Scalar, y: Scalar): Scalar => (x === y ? x : this.#emit("min", x.type, [x, y]));
+  max = (x: Scalar, y: Scalar): Scalar => (x === y ? x : this.#emit("max", x.type, [x, y]));
+  floor = (x: Scalar): Scalar => this.#emit("floor", "f32", [x]);
+  ceil = (x: Scalar): Scalar => this.#emit("ceil", "f32", [x]);
+  trunc = (x: Scalar): Scalar => this.#emit("trunc", "f32", [x]);
+  /** To the nearest integer, ties to even. */
+  nearest = (x: Scalar): Scalar => this.#emit("nearest", "f32", [x]);
+  sqrt = (x: Scalar): Scalar => this.#emit("sqrt", "f32", [x]);
+
+  and(x: Scalar, y: Scalar): Scalar {
+    if (x.type === "bool") {
+      if (isConst(x)) return x.value ? y : x;
+      if (isConst(y)) return y.value ? x : y;
+    }
+    return this.#emit("and", x.type, [x, y]);
+  }
+
+  or(x: Scalar, y: Scalar): Scalar {
+    if (x.type === "bool") {
+      if (isConst(x)) return x.value ? x : y;
+      if (isConst(y)) return y.value ? y : x;
+    }
+    return this.#emit("or", x.type, [x, y]);
+  }
+
+  xor = (x: Scalar, y: Scalar): Scalar => this.#emit("xor", x.type, [x, y]);
+  /** Logical for bool, of all bits for integers. */
+  not = (x: Scalar): Scalar => (x.op === "not" ? x.args[0]! : this.#emit("not", x.type, [x]));
+  /** `y` is u32. */
+  shl = (x: Scalar, y: Scalar): Scalar => this.#emit("shl", x.type, [x, y]);
+  /** Arithmetic for i32, logical for u32; `y` is u32. */
+  shr = (x: Scalar, y: Scalar): Scalar => this.#emit("shr", x.type, [x, y]);
+
+  eq = (x: Scalar, y: Scalar): Scalar => this.#emit("eq", "bool", [x, y]);
+  ne = (x: Scalar, y: Scalar): Scalar => this.not(this.eq(x, y));
+  lt = (x: Scalar, y: Scalar): Scalar => this.#emit("lt", "bool", [x, y]);
+  le = (x: Scalar, y: Scalar): Scalar => this.#emit("le", "bool", [x, y]);
+  gt = (x: Scalar, y: Scalar): Scalar => this.lt(y, x);
+  ge = (x: Scalar, y: Scalar): Scalar => this.le(y, x);
+
+  /** `yes` where `condition` holds, else `no`; both are computed. */
+  select(condition: Scalar, yes: Scalar, no: Scalar): Scalar {
+    if (isConst(condition)) return condition.value ? yes : no;
+    if (yes === no) return yes;
+    return this.#emit("select", yes.type, [condition, yes, no]);
+  }
+
+  cast(x: Scalar, type: DType): Scalar {
+    if (x.type === type) return x;
+    // between integers the bits stay
+    if (isConst(x)) return this.const(isIntegral(x.type) && isIntegral(type) ? wrap(x.value!, type) : x.value!, type);
+    return this.#emit("cast", type, [x]);
+  }
+
+  bitcast = (x: Scalar, type: DType): Scalar => (x.type === type ? x : this.#emit("bitcast", type, [x]));
+
+  /** The identity, opaque to every compiler behind us. */
+  keep = (x: Scalar): Scalar => (x.op === "keep" ? x : this.#emit("keep", x.type, [x]));
+
+  /** Tests the bits: compilers may take it that a float comparison never meets NaN. */
+  isNaN(x: Scalar): Scalar {
+    const magnitude = this.and(this.bitcast(x, "u32"), this.u32(0x7fffffff));
+    return this.gt(magnitude, this.u32(0x7f800000));
+  }
+
+  load = (slot: number | string, index: Scalar, type: DType): Scalar => this.#emit("load", type, [index], { slot });
+
+  store(slot: number | string, index: Scalar, value: Scalar): void {
+    this.#push({ id: this.#next++, op: "store", type: value.type, args: [index, value], slot });
+  }
+
+  /** Values of `yes` where `condition` holds, else those of `no`; only one of the two is computed. */
+  branch(condition: Scalar, yes: () => readonly Scalar[], no: () => readonly Scalar[]): Scalar[] {
+    if (isConst(condition)) return [...(condition.value ? yes() : no())];
+    const blocks = [this.#block([], () => yes()), this.#block([], () => no())];
+    return this.#region("branch", [condition], blocks);
+  }
+
+  /** Like `branch`, for a side that hardly any element takes and that has no effects. */
+  rarely(condition: Scalar, rare: () => readonly Scalar[], usual: () => readonly Scalar[]): Scalar[] {
+    if (!this.flat) return this.branch(condition, rare, usual);
+    const no = usual();
+    return rare().map((x, i) => this.select(condition, x, no[i]!));
+  }
+
+  /** Runs `body(i, carried)` for i = 0 … count - 1 and gives the last carried values. */
+  loop(
+    count: Scalar,
+    init: readonly Scalar[],
+    body: (i: Scalar, carried: readonly Scalar[]) => readonly Scalar[],
+  ): Scalar[] {
+    const params = (["u32", ...init.map((x) => x.type)] as DType[]).map(
+      (type, slot): Scalar => ({ id: this.#next++, op: "param", type, args: [], slot }),
+    );
+    const block = this.#block(params, () => body(params[0]!, params.slice(1)));
+    return this.#region("loop", [count, ...init], [block]);
+  }
+
+  #region(op: "branch" | "loop", args: readonly Scalar[], blocks: Block[]): Scalar[] {
+    const types = blocks[0]!.results.map((x) => x.type);
+    const region: Scalar = { id: this.#next++, op, type: "bool", args, blocks, types };
+    this.#push(region);
+    return types.map((type, slot) => {
+      const result: Scalar = { id: this.#next++, op: "result", type, args: [region], slot };
+      this.#push(result);
+      return result;
+    });
+  }
+
+  #block(params: readonly Scalar[], build: () => readonly Scalar[]): Block {
+    const block: Block = { instrs: [], results: [], params };
+    this.#scopes.push({ block, known: new Map() });
+    try {
+      block.results.push(...build());
+    } finally {
+      this.#scopes.pop();
+    }
+    return block;
+  }
+
+  #push(instr: Scalar): void {
+    this.#scopes[this.#scopes.length - 1]!.block.instrs.push(instr);
+  }
+
+  #emit(op: ScalarOpName, type: DType, args: readonly Scalar[], more: { slot?: number | string } = {}): Scalar {
+    if (type !== "f32" && args.length > 0 && args.every(isConst) && args.every((x) => x.type !== "f32")) {
+      const folded = foldInteger(op, type, args);
+      if (folded !== undefined) return this.const(folded, type);
+    }
+    const ids = args.map((x) => x.id);
+    if (commutative.has(op) && ids[0]! > ids[1]!) ids.reverse();
+    const key = `${op} ${type} ${more.slot ?? ""} ${ids.join(" ")}`;
+    const found = this.recall<Scalar>(key);
+    if (found) return found;
+    const made: Scalar = { id: this.#next++, op, type, args, ...more };
+    this.#push(made);
+    return this.remember(key, made);
+  }
+}
+
+export const isConst = (x: Scalar): boolean => x.op === "const";
+const isZero = (x: Scalar): boolean => isConst(x) && x.value === 0;
+const isOne = (x: Scalar): boolean => isConst(x) && x.value === 1;
+
+const isIntegral = (type: DType): boolean => type === "i32" || type === "u32";
+
+const wrap = (x: number, type: DType): number => (type === "u32" ? x >>> 0 : x | 0);
+
+function foldInteger(op: ScalarOpName, type: DType, args: readonly Scalar[]): number | undefined {
+  const [x, y] = args.map((arg) => arg.value!) as [number, number];
+  const of = args[0]!.type;
+  switch (op) {
+    case "add":
+      return wrap(x + y, type);
+    case "sub":
+      return wrap(x - y, type);
+    case "mul":
+      return wrap(Math.imul(x, y), type);
+    case "div":
+      return y === 0 ? x : wrap(Math.trunc(x / y), type);
+    case "rem":
+      return y === 0 ? 0 : wrap(x % y, type);
+    case "min":
+      return Math.min(x, y);
+    case "max":
+      return Math.max(x, y);
+    case "eq":
+      return x === y ? 1 : 0;
+    case "lt":
+      return x < y ? 1 : 0;
+    case "le":
+      return x <= y ? 1 : 0;
+    case "and":
+      return of === "bool" ? x & y : wrap(x & y, type);
+    case "or":
+      return of === "bool" ? x | y : wrap(x | y, type);
+    default:
+      return undefined;
+  }
+}
+
+/** Checks types and operands; throws `InternalError`. */
+export function checkScalarTypes(x: Scalar): void {
+  const [a, b] = x.args;
+  const bad = (why: string) => new InternalError(`scalar ${x.op}: ${why}, with operands ${x.args.map((y) => y.type)}`);
+  if (["add", "sub", "mul", "div", "rem", "min", "max", "and", "or", "xor", "eq", "lt", "le"].includes(x.op)) {
+    if (a!.type !== b!.type) throw bad("operands of one type wanted");
+  }
+  if (x.op === "select" && (a!.type !== "bool" || b!.type !== x.args[2]!.type)) throw bad("bool, T, T wanted");
+  if ((x.op === "shl" || x.op === "shr") && b!.type !== "u32") throw bad("a u32 shift wanted");
+  if (["floor", "ceil", "trunc", "nearest", "sqrt"].includes(x.op) && a!.type !== "f32") throw bad("f32 wanted");
+}

@@ -1,0 +1,127 @@
+// Transcendental functions. Their f32 values come from one expansion for every backend; WGSL's own are not good enough.
+import * as expand from "../scalar/index.js";
+import { binary, unary } from "./define.js";
+
+const float = ["f32"] as const;
+
+/** eˣ. */
+export const exp = unary("exp", { takes: float, scalar: expand.exp, wide: Math.exp, domain: [-20, 20], ulp: 4 });
+
+/** Natural logarithm; NaN below zero. */
+export const log = unary("log", { takes: float, scalar: expand.log, wide: Math.log, domain: [0.01, 50], ulp: 4 });
+
+/** Sine of an angle in radians. */
+export const sin = unary("sin", { takes: float, scalar: expand.sin, wide: Math.sin, domain: [-20, 20], ulp: 4 });
+
+/** Cosine of an angle in radians. */
+export const cos = unary("cos", { takes: float, scalar: expand.cos, wide: Math.cos, domain: [-20, 20], ulp: 4 });
+
+/** Hyperbolic tangent. */
+export const tanh = unary("tanh", { takes: float, scalar: expand.tanh, wide: Math.tanh, ulp: 4 });
+
+/** 1/√x. */
+export const rsqrt = unary("rsqrt", {
+  takes: float,
+  scalar: expand.rsqrt,
+  wide: (x) => 1 / Math.sqrt(x),
+  domain: [0.01, 9],
+  ulp: 4,
+});
+
+/** xʸ. For integers, y below 0 gives 0 but for x = ±1. */
+export const pow = binary("pow", {
+  takes: float,
+  scalar: expand.pow,
+  wide: (x, y) => (x === 1 || y === 0 ? 1 : x === -1 && Math.abs(y) === Infinity ? 1 : x ** y),
+  domain: [
+    [0.1, 8],
+    [-4, 4],
+  ],
+  ulp: 4,
+});
+
+/** 2ˣ. */
+export const exp2 = unary("exp2", {
+  takes: float,
+  scalar: expand.exp2,
+  wide: (x) => 2 ** x,
+  domain: [-20, 20],
+  ulp: 4,
+});
+
+/** eˣ − 1, accurate near 0. */
+export const expm1 = unary("expm1", { takes: float, scalar: expand.expm1, wide: Math.expm1, ulp: 4 });
+
+/** Logarithm to base 2; NaN below zero. */
+export const log2 = unary("log2", { takes: float, scalar: expand.log2, wide: Math.log2, domain: [0.01, 50], ulp: 4 });
+
+/** ln(1 + x), accurate near 0. */
+export const log1p = unary("log1p", {
+  takes: float,
+  scalar: expand.log1p,
+  wide: Math.log1p,
+  domain: [-0.9, 20],
+  ulp: 4,
+});
+
+/** 1 / (1 + e⁻ˣ). */
+export const logistic = unary("logistic", {
+  takes: float,
+  scalar: expand.logistic,
+  wide: (x) => 1 / (1 + Math.exp(-x)),
+  ulp: 4,
+});
+
+/** Cube root, also of negative numbers. */
+export const cbrt = unary("cbrt", { takes: float, scalar: expand.cbrt, wide: Math.cbrt, ulp: 4 });
+
+/** Tangent of an angle in radians. */
+export const tan = unary("tan", { takes: float, scalar: expand.tan, wide: Math.tan, domain: [-20, 20], ulp: 4 });
+
+/** Arc sine in [−π/2, π/2]; NaN outside of [−1, 1]. */
+export const asin = unary("asin", { takes: float, scalar: expand.asin, wide: Math.asin, domain: [-1, 1], ulp: 4 });
+
+/** Arc cosine in [0, π]; NaN outside of [−1, 1]. */
+export const acos = unary("acos", { takes: float, scalar: expand.acos, wide: Math.acos, domain: [-1, 1], ulp: 4 });
+
+/** Arc tangent in [−π/2, π/2]. */
+export const atan = unary("atan", { takes: float, scalar: expand.atan, wide: Math.atan, ulp: 4 });
+
+/** Angle of the point (x, y) = (second operand, first operand), in [−π, π]. */
+export const atan2 = binary("atan2", { takes: float, scalar: expand.atan2, wide: Math.atan2, ulp: 4 });
+
+/** Hyperbolic sine. */
+export const sinh = unary("sinh", { takes: float, scalar: expand.sinh, wide: Math.sinh, ulp: 4 });
+
+/** Hyperbolic cosine. */
+export const cosh = unary("cosh", { takes: float, scalar: expand.cosh, wide: Math.cosh, ulp: 4 });
+
+/** Inverse of sinh. */
+export const asinh = unary("asinh", { takes: float, scalar: expand.asinh, wide: Math.asinh, ulp: 4 });
+
+/** Inverse of cosh; NaN below 1. */
+export const acosh = unary("acosh", { takes: float, scalar: expand.acosh, wide: Math.acosh, domain: [1, 20], ulp: 4 });
+
+/** Inverse of tanh; NaN outside of [−1, 1]. */
+export const atanh = unary("atanh", {
+  takes: float,
+  scalar: expand.atanh,
+  wide: Math.atanh,
+  domain: [-0.95, 0.95],
+  ulp: 4,
+});
+
+/** Error function, 2/√π ∫₀ˣ e^(−t²) dt. */
+export const erf = unary("erf", { takes: float, scalar: expand.erf, wide: wideErf, domain: [-5, 5], ulp: 4 });
+
+/** Kummer's series erf x = 2/√π e^(−x²) Σ 2ⁿ x^(2n+1) / (2n+1)!!, all of one sign (Abramowitz and Stegun 7.1.6). */
+function wideErf(x: number): number {
+  if (Math.abs(x) > 6) return Math.sign(x);
+  let term = x;
+  let sum = x;
+  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+    term *= (2 * x * x) / (2 * n + 1);
+    sum += term;
+  }
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
+}

@@ -1,0 +1,74 @@
+// What fusing has to know of an equation: whether it can be computed wherever it is needed, and what that costs.
+import { sizeOf } from "../core/shape.js";
+import type { Eqn, Var } from "../ir/graph.js";
+import type { ElementwiseOp, ReduceParams } from "../ir/op.js";
+import { ScalarBuilder } from "../ir/scalar.js";
+
+/** Sums of at most so many terms are computed in place, where their result is needed. */
+const INLINE_TERMS = 16;
+
+/** Number of elements folded into one result; 1 for what folds nothing. */
+export function termsOf(eqn: Eqn): number {
+  const { op } = eqn;
+  const [x, y] = eqn.inputs;
+  if (op.kind === "reduction") return sizeOf((eqn.params as ReduceParams).axes.map((axis) => x!.aval.shape[axis]!));
+  if (op.kind === "contraction") return op.gemm(x!.aval, y!.aval, eqn.params).k;
+  return 1;
+}
+
+/** A kernel is built around this equation; all others are computed wherever they are needed. */
+export function isRoot(eqn: Eqn): boolean {
+  if (eqn.op.kind === "reduction" || eqn.op.kind === "contraction") return termsOf(eqn) > INLINE_TERMS;
+  return false;
+}
+
+const elementwiseCost = new WeakMap<ElementwiseOp, Map<string, number>>();
+
+/** Scalar instructions for one element, without those of its operands. */
+export function costOf(eqn: Eqn): number {
+  const { op } = eqn;
+  switch (op.kind) {
+    case "elementwise": {
+      const key = eqn.inputs.map((x) => x.aval.dtype).join();
+      let byTypes = elementwiseCost.get(op);
+      if (!byTypes) {
+        byTypes = new Map();
+        elementwiseCost.set(op, byTypes);
+      }
+      let cost = byTypes.get(key);
+      if (cost === undefined) {
+        const b = new ScalarBuilder();
+        op.scalar(
+          b,
+          eqn.inputs.map((x, i) => b.input(i, x.aval.dtype)),
+          eqn.params,
+        );
+        cost = b.count - eqn.inputs.length;
+        byTypes.set(key, cost);
+      }
+      return cost;
+    }
+    case "view":
+      // a joined array is a tree of branches, one leaf per operand
+      return op.keepsOrder ? 0 : 2 * Math.max(1, eqn.inputs.length);
+    case "reduction":
+    case "contraction":
+      return 4;
+  }
+}
+
+/** Reads of the operands happen where the result is: same place in memory order. */
+export function readsInPlace(eqn: Eqn): boolean {
+  return eqn.op.kind === "elementwise" || (eqn.op.kind === "view" && Boolean(eqn.op.keepsOrder));
+}
+
+/** The variable whose elements, in the same order, `v` has: through views that keep the order. */
+export function memoryOf(v: Var, producer: ReadonlyMap<Var, Eqn>): Var {
+  for (;;) {
+    const eqn = producer.get(v);
+    if (eqn?.op.kind !== "view" || !eqn.op.keepsOrder) return v;
+    const operand = eqn.inputs[0]!;
+    if (operand.kind !== "var") return v;
+    v = operand;
+  }
+}

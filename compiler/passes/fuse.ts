@@ -1,0 +1,202 @@
+// fuse: cuts a Graph into kernels.
+import { sizeOf } from "../core/shape.js";
+import type { Eqn, Graph, Var } from "../ir/graph.js";
+import type { FusedGraph, FusedKernel } from "../ir/kernel.js";
+import type { ReduceParams } from "../ir/op.js";
+import type { DeviceLimits } from "../ir/program.js";
+import { costOf, isRoot, memoryOf, readsInPlace } from "./cost.js";
+import { chooseStores, MAX_INSTRUCTIONS, type StoreReason, type Stores } from "./store.js";
+
+/** A kernel while it grows. */
+interface Group {
+  readonly id: number;
+  readonly size: number;
+  roots: Eqn[];
+  /** Results computed here, in order. */
+  readonly members: Var[];
+  readonly eqns: Set<Eqn>;
+  readonly loads: Set<Var>;
+  /** Groups that must run before this one, however indirectly. */
+  readonly before: Set<Group>;
+  cost: number;
+}
+
+/**
+ * Merges equations into kernels. Stored variables of one size share a kernel when none has to wait for the other and
+ * the device can bind what they read; what follows a reduction or contraction element by element becomes its epilogue,
+ * what comes before it its prologue.
+ *
+ * Before: dce has run (an unread result would be stored for nothing); narrow has run; outputs are variables.
+ * After: every kernel stores arrays of one size, and fits the device's bindings.
+ */
+export function fuse(graph: Graph, limits: DeviceLimits): FusedGraph {
+  const producer = new Map<Var, Eqn>();
+  for (const eqn of graph.eqns) for (const v of eqn.outputs) producer.set(v, eqn);
+  const stores = chooseStores(graph, limits);
+  const groups = group(graph, producer, stores, limits);
+  const memory = graph.outputs.map((x) => memoryOf(x as Var, producer));
+  return { graph, kernels: finish(graph, groups, stores, new Set(memory)), memory };
+}
+
+/** Puts each stored variable in the first group it fits, else in a new one. */
+function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, limits: DeviceLimits): Group[] {
+  const inputs = new Set(graph.inputs);
+  const groups: Group[] = [];
+  const groupOf = new Map<Var, Group>();
+  for (const eqn of graph.eqns) {
+    for (const v of eqn.outputs) {
+      if (!stores.has(v)) continue;
+      const cone = coneOf(v, producer, (x) => inputs.has(x) || stores.has(x));
+      const home = groups.find((g) => fits(g, v, eqn, cone, groupOf, limits)) ?? newGroup(v, groups);
+      join(home, v, eqn, cone, groupOf, groups);
+      groupOf.set(v, home);
+    }
+  }
+  return groups;
+}
+
+function newGroup(v: Var, groups: Group[]): Group {
+  const made: Group = {
+    id: groups.length,
+    size: sizeOf(v.aval.shape),
+    roots: [],
+    members: [],
+    eqns: new Set(),
+    loads: new Set(),
+    before: new Set(),
+    cost: 0,
+  };
+  groups.push(made);
+  return made;
+}
+
+/** What is computed for `v`, and the variables in memory it is computed from. */
+interface Cone {
+  readonly eqns: readonly Eqn[];
+  /** Variables in memory; true when each of their elements is read only for the result at the same place. */
+  readonly leaves: ReadonlyMap<Var, boolean>;
+  readonly cost: number;
+}
+
+function coneOf(root: Var, producer: ReadonlyMap<Var, Eqn>, inMemory: (v: Var) => boolean): Cone {
+  const leaves = new Map<Var, boolean>();
+  const eqns = new Set<Eqn>();
+  const seen = new Map<Var, boolean>();
+  const open: { v: Var; inPlace: boolean }[] = [{ v: root, inPlace: true }];
+  let cost = 0;
+  while (open.length > 0) {
+    const { v, inPlace } = open.pop()!;
+    const known = seen.get(v);
+    // seen in place before does not settle that it is read elsewhere too
+    if (known === false || (known === true && inPlace)) continue;
+    seen.set(v, inPlace);
+    if (v !== root && inMemory(v)) {
+      leaves.set(v, inPlace && leaves.get(v) !== false);
+      continue;
+    }
+    const eqn = producer.get(v)!;
+    if (!eqns.has(eqn)) {
+      eqns.add(eqn);
+      cost += costOf(eqn);
+    }
+    const below = inPlace && readsInPlace(eqn);
+    for (const x of eqn.inputs) if (x.kind === "var") open.push({ v: x, inPlace: below });
+  }
+  return { eqns: [...eqns], leaves, cost };
+}
+
+function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, Group>, limits: DeviceLimits): boolean {
+  if (g.size !== sizeOf(v.aval.shape) || g.size === 0) return false;
+  if (isRoot(eqn) && !(g.roots.length > 0 && g.members.length === g.roots.length && foldsAlike(g.roots[0]!, eqn)))
+    return false;
+  if (g.cost + cone.cost > MAX_INSTRUCTIONS) return false;
+  const loads = new Set(g.loads);
+  let continues = g.roots.length === 0 || isRoot(eqn);
+  for (const [leaf, inPlace] of cone.leaves) {
+    const from = groupOf.get(leaf);
+    if (from === g) {
+      // a prologue cannot read what the kernel has yet to compute
+      if (!inPlace || isRoot(eqn)) return false;
+      continues = true;
+    } else {
+      if (from?.before.has(g)) return false;
+      loads.add(leaf);
+    }
+  }
+  // beside a reduction runs only what continues from it
+  return continues && loads.size + g.members.length + 1 <= limits.maxStorageBuffers;
+}
+
+/** Two reductions over the same axes of operands of the same shape run in one loop. */
+function foldsAlike(a: Eqn, b: Eqn): boolean {
+  if (a.op.kind !== "reduction" || b.op.kind !== "reduction") return false;
+  const [x, y] = [a.inputs[0]!.aval.shape, b.inputs[0]!.aval.shape];
+  const axes = (eqn: Eqn) => (eqn.params as ReduceParams).axes.join();
+  return x.join() === y.join() && axes(a) === axes(b);
+}
+
+function join(
+  g: Group,
+  v: Var,
+  eqn: Eqn,
+  cone: Cone,
+  groupOf: ReadonlyMap<Var, Group>,
+  groups: readonly Group[],
+): void {
+  g.members.push(v);
+  if (isRoot(eqn)) g.roots.push(eqn);
+  for (const e of cone.eqns) g.eqns.add(e);
+  g.cost += cone.cost;
+  for (const leaf of cone.leaves.keys()) {
+    const from = groupOf.get(leaf);
+    if (from === g) continue;
+    g.loads.add(leaf);
+    if (from) for (const h of [from, ...from.before]) g.before.add(h);
+  }
+  // who waits for this group now waits for what it waits for
+  for (const other of groups) if (other.before.has(g)) for (const h of g.before) other.before.add(h);
+}
+
+/** Groups in an order in which everything is stored before it is read; keeps what others read and drops the rest. */
+function finish(graph: Graph, groups: readonly Group[], stores: Stores, outputs: ReadonlySet<Var>): FusedKernel[] {
+  const readByOthers = new Set(groups.flatMap((g) => [...g.loads]));
+  const place = new Map(graph.eqns.map((eqn, i) => [eqn, i]));
+  const order = new Map([...graph.inputs, ...graph.eqns.flatMap((eqn) => eqn.outputs)].map((v, i) => [v, i]));
+  const ordered: Group[] = [];
+  const done = new Set<Group>();
+  const visit = (g: Group): void => {
+    if (done.has(g)) return;
+    done.add(g);
+    for (const h of [...g.before].sort((a, b) => a.id - b.id)) visit(h);
+    ordered.push(g);
+  };
+  groups.forEach(visit);
+  return ordered.map((g, i): FusedKernel => {
+    const kept = g.members.filter((v) => outputs.has(v) || readByOthers.has(v));
+    return {
+      kind: g.roots.length === 0 ? "map" : g.roots[0]!.op.kind === "contraction" ? "contract" : "reduce",
+      name: `k${i}`,
+      roots: g.roots,
+      eqns: [...g.eqns].sort((a, b) => place.get(a)! - place.get(b)!),
+      loads: [...g.loads].sort((a, b) => order.get(a)! - order.get(b)!),
+      stores: kept,
+      size: g.size,
+      why: kept.map((v) => explain(stores.get(v)!)),
+    };
+  });
+}
+
+function explain(reason: StoreReason): string {
+  switch (reason) {
+    case "output":
+      return "it is a result";
+    case "root":
+      return "a sum over an axis is complete only when its kernel ends";
+    case "long":
+      return `one kernel holds at most ${MAX_INSTRUCTIONS} instructions`;
+    case "many buffers":
+      return "the next kernel could not bind all the arrays it would read";
+    case "costly to repeat":
+      return "reading it back is cheaper than computing it again at every use";
+  }
+}

@@ -1,0 +1,74 @@
+// plan: gives every variable a buffer, and uses a buffer again once nobody reads it any more.
+import { DEVICE_ELEMENT_BYTES } from "../core/dtype.js";
+import { InternalError } from "../core/errors.js";
+import { sizeOf } from "../core/shape.js";
+import type { Var } from "../ir/graph.js";
+import type { FusedGraph } from "../ir/kernel.js";
+import type { BufferRef, Launch, Program, Scratch } from "../ir/program.js";
+
+/** Bytes of a variable's buffer: WebGPU binds no empty ones. */
+export const bytesOf = (v: Var): number => Math.max(1, sizeOf(v.aval.shape)) * DEVICE_ELEMENT_BYTES;
+
+/**
+ * Buffers for the launches of a fused Graph. A dispatch never reads and writes one buffer. Peak bytes count inputs,
+ * outputs and scratch memory.
+ */
+export function plan(fused: FusedGraph, launches: readonly Launch[]): Program {
+  const { graph } = fused;
+  const refs = new Map<Var | Scratch, BufferRef>();
+  graph.inputs.forEach((v, index) => void refs.set(v, { kind: "input", index }));
+  const outputBytes: number[] = [];
+  for (const v of fused.memory) {
+    if (refs.has(v)) continue;
+    refs.set(v, { kind: "output", index: outputBytes.length });
+    outputBytes.push(bytesOf(v));
+  }
+
+  const last = new Map<Var | Scratch, number>();
+  launches.forEach((launch, i) => {
+    for (const x of [...launch.reads, ...launch.writes]) last.set(x, i);
+  });
+  const scratchBytes: number[] = [];
+  const free: number[] = [];
+  const dispatches = launches.map((launch, i) => {
+    for (const x of launch.writes) {
+      if (!refs.has(x))
+        refs.set(x, {
+          kind: "scratch",
+          index: takeScratch(x.kind === "scratch" ? x.bytes : bytesOf(x), scratchBytes, free),
+        });
+    }
+    for (const x of new Set([...launch.reads, ...launch.writes])) {
+      const ref = refs.get(x);
+      if (ref?.kind === "scratch" && last.get(x) === i) free.push(ref.index);
+    }
+    const of = (x: Var | Scratch): BufferRef => {
+      const ref = refs.get(x);
+      if (!ref) throw new InternalError(`plan: ${launch.name} reads what was not written`);
+      return ref;
+    };
+    const { name, wgsl, usesZero, workgroups } = launch;
+    return { name, wgsl, usesZero, workgroups, reads: launch.reads.map(of), writes: launch.writes.map(of) };
+  });
+  const results = graph.outputs.map((x, i) => {
+    const { kind, index } = refs.get(fused.memory[i]!)!;
+    return { aval: x.aval, from: { kind: kind as "input" | "output", index } };
+  });
+  const total = (list: readonly number[]) => list.reduce((sum, n) => sum + n, 0);
+  const peakBytes = total(graph.inputs.map(bytesOf)) + total(outputBytes) + total(scratchBytes);
+  return { graph, dispatches, results, outputBytes, scratchBytes, peakBytes };
+}
+
+/** The free buffer that fits most tightly, not wasting more than half; else a new one. */
+function takeScratch(bytes: number, sizes: number[], free: number[]): number {
+  const fitting = free
+    .filter((i) => sizes[i]! >= bytes && sizes[i]! <= 2 * bytes)
+    .sort((a, b) => sizes[a]! - sizes[b]!);
+  const found = fitting[0];
+  if (found !== undefined) {
+    free.splice(free.indexOf(found), 1);
+    return found;
+  }
+  sizes.push(bytes);
+  return sizes.length - 1;
+}

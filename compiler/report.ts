@@ -1,0 +1,72 @@
+// Compilations as text: what `lanewise dump` and `lower().text()` show.
+
+import type { Compilation } from "./compile.js";
+import { showAval } from "./core/aval.js";
+import type { SourceLocation } from "./ir/graph.js";
+import type { FusedKernel } from "./ir/kernel.js";
+import { type Names, printGraph, showEqn } from "./ir/print.js";
+import type { BufferRef } from "./ir/program.js";
+
+/** Stages that can be shown. */
+export const stages = ["graph", "simplified", "kernels", "plan", "wgsl"] as const;
+
+export type Stage = (typeof stages)[number];
+
+/** One stage of a compilation as text. */
+export function showStage(
+  compilation: Compilation,
+  stage: Stage,
+  location?: (source: SourceLocation) => string,
+): string {
+  const { graphs, names } = compilation;
+  switch (stage) {
+    case "graph":
+      return printGraph(graphs[0]!.graph, location ? { location } : {}, names);
+    case "simplified":
+      if (graphs.length === 1) return "(no pass changed the graph)";
+      return graphs
+        .slice(1)
+        .map(({ name, graph }) => `after ${name}:\n${printGraph(graph, {}, names)}`)
+        .join("\n\n");
+    case "kernels":
+      return showKernels(compilation);
+    case "plan":
+      return showPlan(compilation);
+    case "wgsl":
+      return compilation.program.dispatches.map((dispatch) => dispatch.wgsl).join("\n");
+  }
+}
+
+const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
+
+function showKernels({ fused, program, names }: Compilation): string {
+  const running = fused.kernels.filter((kernel) => kernel.stores.length > 0 && kernel.size > 0);
+  const head = `${count(running.length, "kernel")}, ${count(program.dispatches.length, "dispatch").replace("dispatchs", "dispatches")}`;
+  return [head, ...running.map((kernel) => showKernel(kernel, names))].join("\n\n");
+}
+
+function showKernel(kernel: FusedKernel, names: Names): string {
+  const kind = { map: "element by element", reduce: "reduction", contract: "contraction" }[kernel.kind];
+  const lines = [`${kernel.name}: ${kind}, ${count(kernel.size, "element")}`];
+  const variable = (v: (typeof kernel.loads)[0]): string => `${names.of(v)}:${showAval(v.aval)}`;
+  lines.push(`  reads  ${kernel.loads.map(variable).join(", ") || "nothing"}`);
+  for (const eqn of kernel.eqns) lines.push(`    ${showEqn(eqn, names)}`);
+  kernel.stores.forEach((v, i) => void lines.push(`  stores ${variable(v)} because ${kernel.why[i]}`));
+  return lines.join("\n");
+}
+
+function showPlan({ program }: Compilation): string {
+  const { dispatches, outputBytes, scratchBytes, peakBytes, graph, results } = program;
+  const ref = ({ kind, index }: BufferRef): string => `${kind}${index}`;
+  const lines = [`peak ${peakBytes} bytes`];
+  graph.inputs.forEach((v, i) => void lines.push(`  input${i}: ${showAval(v.aval)}`));
+  outputBytes.forEach((bytes, i) => void lines.push(`  output${i}: ${bytes} bytes`));
+  scratchBytes.forEach((bytes, i) => void lines.push(`  scratch${i}: ${bytes} bytes`));
+  for (const { name, reads, writes, workgroups } of dispatches) {
+    lines.push(
+      `  ${name}: ${reads.map(ref).join(", ") || "nothing"} -> ${writes.map(ref).join(", ")}, workgroups ${workgroups.join(" x ")}`,
+    );
+  }
+  results.forEach(({ aval, from }, i) => void lines.push(`  result ${i}: ${showAval(aval)} is ${ref(from)}`));
+  return lines.join("\n");
+}

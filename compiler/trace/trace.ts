@@ -1,0 +1,178 @@
+// The trace under way: where equations are recorded, and what an op does when there is none.
+import { type Aval, showAval } from "../core/aval.js";
+import { DTypeError, InternalError, ShapeError, TraceError } from "../core/errors.js";
+import type { NDArray } from "../core/ndarray.js";
+import { type Atom, type Eqn, type Graph, type Literal, type Location, newVar, type Var } from "../ir/graph.js";
+import type { Op, Params } from "../ir/op.js";
+import { hereText } from "./here.js";
+import { captureLocation } from "./location.js";
+import { type ArrayHandle, type Operand, Tensor, type TraceOwner } from "./tensor.js";
+
+/** Records the equations of one function while it runs. */
+export class Trace implements TraceOwner {
+  readonly inputs: Var[] = [];
+  readonly eqns: Eqn[] = [];
+  /** Values from outside, in the order they were first used; each is an input of the Graph behind the arguments. */
+  readonly captures: Tensor[] = [];
+  readonly #captured = new Map<unknown, Var>();
+  #open = true;
+
+  constructor(
+    readonly parent: Trace | undefined,
+    /** Name of the traced function, for messages. */
+    readonly name: string,
+  ) {}
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  close(): void {
+    this.#open = false;
+  }
+
+  /** A new argument. */
+  input(aval: Aval): Tensor {
+    const v = newVar(aval);
+    this.inputs.push(v);
+    return new Tensor(aval, { traced: { trace: this, atom: v } });
+  }
+
+  /** The variable that stands for `x` here; a value from outside becomes a captured input. */
+  atom(x: Operand): Atom {
+    if (!(x instanceof Tensor)) return x;
+    const traced = x.traced;
+    if (traced?.trace === this) return traced.atom;
+    if (traced && !isOpen(traced.trace, this.parent)) throw leaked(x, traced.trace);
+    const identity = traced ? traced.atom : x;
+    let v = this.#captured.get(identity);
+    if (!v) {
+      if (!traced) void x.handle; // throws when it was disposed
+      v = newVar(x.aval);
+      this.#captured.set(identity, v);
+      this.captures.push(x);
+    }
+    return v;
+  }
+
+  /** The Graph of what was recorded, with `outputs` as its results. Captures come behind the arguments. */
+  finish(outputs: readonly Operand[]): Graph {
+    const atoms = outputs.map((x) => this.atom(x));
+    return {
+      inputs: [...this.inputs, ...this.captures.map((x) => this.#captured.get(x.traced?.atom ?? x)!)],
+      eqns: this.eqns,
+      outputs: atoms,
+    };
+  }
+}
+
+/** Runs Graphs on values; given from above, by the runtime. */
+export interface Executor {
+  /** Results are futures. `operands` are values and scalar constants, one per input of the Graph; `label` names the user's function. */
+  run(graph: Graph, operands: readonly Operand[], label?: string): Tensor[];
+  /** A value whose elements are on the host. They are uploaded when a device first needs them. */
+  fromHost(array: NDArray): ArrayHandle;
+  /** Runs a single op. */
+  runOp(op: Op, operands: readonly Operand[], params: Params, types: readonly Aval[]): Tensor[];
+}
+
+let executor: Executor | undefined;
+let current: Trace | undefined;
+let inherited: { readonly location: Location | undefined } | undefined;
+
+export function setExecutor(made: Executor): void {
+  executor = made;
+}
+
+export function getExecutor(): Executor {
+  if (!executor) throw new InternalError("no executor: the package's entry point was not loaded");
+  return executor;
+}
+
+/** The trace that records now, or undefined when ops run at once. */
+export const currentTrace = (): Trace | undefined => current;
+
+const isOpen = (trace: TraceOwner, from: Trace | undefined): boolean => {
+  for (let t = from; t; t = t.parent) if (t === trace) return trace.open;
+  return false;
+};
+
+function leaked(x: Tensor, trace: TraceOwner): TraceError {
+  return new TraceError(
+    `a traced value ${showAval(x.aval)} left ${trace.name}, the function it was traced in, and was used outside\n` +
+      `  return it from the function instead of storing it in a variable outside${hereText()}`,
+  );
+}
+
+/**
+ * Applies an op: records an equation when a function is being traced, else runs it. Errors of the type rule carry the
+ * place in the user's code.
+ */
+export function bind(op: Op, operands: readonly Operand[], params: Params): Tensor[] {
+  const types = typesOf(op, operands, params);
+  const trace = current;
+  if (trace) {
+    const inputs = operands.map((x) => trace.atom(x));
+    const outputs = types.map(newVar);
+    trace.eqns.push({ op, inputs, params, outputs, location: inherited ? inherited.location : captureLocation() });
+    return outputs.map((v) => new Tensor(v.aval, { traced: { trace, atom: v } }));
+  }
+  for (const x of operands) if (x instanceof Tensor && x.traced) throw leaked(x, x.traced.trace);
+  return getExecutor().runOp(op, operands, params, types);
+}
+
+function typesOf(op: Op, operands: readonly Operand[], params: Params): Aval[] {
+  try {
+    return op.typeOf(
+      operands.map((x) => x.aval),
+      params,
+    );
+  } catch (error) {
+    throw located(error);
+  }
+}
+
+/** The same error with the user's place behind its message. */
+export function located(error: unknown): unknown {
+  if ((error instanceof ShapeError || error instanceof DTypeError) && !error.message.includes("\n  at ")) {
+    error.message += hereText();
+  }
+  return error;
+}
+
+/** Equations recorded by `work` come from `location` rather than from the code that runs now. */
+export function withLocation<T>(location: Location | undefined, work: () => T): T {
+  const outer = inherited;
+  inherited = { location };
+  try {
+    return work();
+  } finally {
+    inherited = outer;
+  }
+}
+
+/** Runs `work` inside a new trace, which is closed afterwards whatever happens. */
+export function inTrace<T>(name: string, work: (trace: Trace) => T): T {
+  const outer = current;
+  const trace = new Trace(outer, name);
+  current = trace;
+  try {
+    return work(trace);
+  } finally {
+    current = outer;
+    trace.close();
+  }
+}
+
+/** Runs `work` as if nothing was traced: its ops run at once. */
+export function untraced<T>(work: () => T): T {
+  const outer = current;
+  current = undefined;
+  try {
+    return work();
+  } finally {
+    current = outer;
+  }
+}
+
+export const isLiteral = (x: Operand): x is Literal => !(x instanceof Tensor);

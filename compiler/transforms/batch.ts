@@ -1,0 +1,151 @@
+// The batching rewrite: from the Graph of one example to the Graph of a batch of them.
+import { type Aval, aval, showAval } from "../core/aval.js";
+import { InternalError, ShapeError } from "../core/errors.js";
+import { insertAt, removeAt } from "../core/shape.js";
+import { type TreeDef, unflatten } from "../core/tree.js";
+import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
+import type { ReduceParams } from "../ir/op.js";
+import { bindOne } from "../ops/define.js";
+import { fill, lanesAt } from "../ops/index.js";
+import type { Batched } from "../trace/rules.js";
+import { replay, stage } from "../trace/stage.js";
+import type { Operand, Tensor } from "../trace/tensor.js";
+import { currentTrace, getExecutor, isLiteral, withLocation } from "../trace/trace.js";
+import { observeTransform } from "./observe.js";
+
+export interface BatchedGraph {
+  readonly graph: Graph;
+  /** Where each result has its batch axis, or null. */
+  readonly outAxes: readonly (number | null)[];
+}
+
+/**
+ * Pushes a batch axis of `size` lanes through every equation. `inAxes` tells where each input of the new Graph has it.
+ * Equations on unbatched values stay as they are; nothing is moved or repeated unless a rule has to.
+ */
+export function batchGraph(graph: Graph, inAxes: readonly (number | null)[], size: number): BatchedGraph {
+  const inputs = graph.inputs.map((v, i): Aval => {
+    const axis = inAxes[i]!;
+    return axis === null ? v.aval : aval(v.aval.dtype, insertAt(v.aval.shape, axis, size));
+  });
+  const staged = stage("vmap", inputs, (args) => {
+    const values = new Map<Var, Batched>();
+    graph.inputs.forEach((v, i) => void values.set(v, { value: args[i]!, axis: inAxes[i]! }));
+    const read = (x: Atom): Batched => (x.kind === "literal" ? { value: x, axis: null } : values.get(x)!);
+    for (const eqn of graph.eqns) {
+      const results = withLocation(eqn.location, () => batchEqn(eqn, eqn.inputs.map(read), size));
+      eqn.outputs.forEach((v, k) => void values.set(v, results[k]!));
+    }
+    const outputs = graph.outputs.map(read);
+    return { outputs: outputs.map((x) => x.value), rest: outputs.map((x) => x.axis) };
+  });
+  if (staged.captures.length > 0) throw new InternalError("vmap: a batching rule used a value from outside");
+  return { graph: staged.graph, outAxes: staged.rest };
+}
+
+function batchEqn(eqn: Eqn, args: readonly Batched[], size: number): Batched<Tensor>[] {
+  const { op, params } = eqn;
+  if (args.every((x) => x.axis === null)) {
+    return [
+      {
+        value: bindOne(
+          op,
+          args.map((x) => x.value),
+          params,
+        ),
+        axis: null,
+      },
+    ];
+  }
+  switch (op.kind) {
+    case "elementwise": {
+      const axis = args.find((x) => x.axis !== null)!.axis!;
+      const operands = args.map((x): Operand => (isLiteral(x.value) ? x.value : lanesAt(x, axis, size)));
+      return [{ value: bindOne(op, operands, params), axis }];
+    }
+    case "reduction": {
+      const { axes } = params as ReduceParams;
+      const b = args[0]!.axis!;
+      const bumped = axes.map((axis) => (axis < b ? axis : axis + 1));
+      const axis = b - bumped.filter((a) => a < b).length;
+      return [{ value: bindOne(op, [args[0]!.value], { ...params, axes: bumped }), axis }];
+    }
+    case "view":
+    case "contraction": {
+      if (!op.batch) throw new InternalError(`vmap: op ${op.name} has no batching rule`);
+      return [op.batch(args, params, size)];
+    }
+  }
+}
+
+/** A batch axis for each leaf of the arguments, and the size they agree on. */
+export interface Lanes {
+  readonly axes: readonly (number | null)[];
+  readonly size: number;
+}
+
+/**
+ * The vmapped call: traces `call` on the types of one example, batches its Graph, and records it in the trace under
+ * way or runs it. `outAxes` gets the structure of the result and says where each leaf wants its batch axis.
+ */
+export function vmapCall(
+  name: string,
+  args: readonly Operand[],
+  lanes: Lanes,
+  call: (args: Tensor[]) => { outputs: readonly Operand[]; rest: TreeDef },
+  outAxesFor: (def: TreeDef) => readonly OutAxis[],
+): unknown {
+  const types = args.map((x, i) => {
+    const axis = lanes.axes[i]!;
+    return axis === null ? x.aval : aval(x.aval.dtype, removeAt(x.aval.shape, axis));
+  });
+  const staged = stage(name, types, call);
+  observeTransform({ name, transform: "trace", graph: staged.graph });
+  const wanted = outAxesFor(staged.rest);
+  const inAxes = [...lanes.axes, ...staged.captures.map(() => null)];
+  const batched = batchGraph(staged.graph, inAxes, lanes.size);
+  const placed = placeOutputs(batched, wanted, lanes.size);
+  observeTransform({ name, transform: "vmap", graph: placed });
+  const operands = [...args, ...staged.captures];
+  const results = currentTrace() ? replay(placed, operands).map(asTensor) : getExecutor().run(placed, operands, name);
+  return unflatten(staged.rest, results);
+}
+
+const asTensor = (x: Operand): Tensor => (isLiteral(x) ? fill(x, []) : x);
+
+/** Where a result wants its batch axis; `path` names it in errors. */
+export interface OutAxis {
+  readonly axis: number | null;
+  readonly path: string;
+}
+
+/** Moves each result's batch axis to where it is wanted; results that are the same for all lanes are repeated. */
+function placeOutputs({ graph, outAxes }: BatchedGraph, wanted: readonly OutAxis[], size: number): Graph {
+  const settled = graph.outputs.every((x, i) => x.kind === "var" && outAxes[i] === wanted[i]!.axis);
+  if (settled) return graph;
+  const avals = graph.inputs.map((v) => v.aval);
+  const staged = stage("vmap", avals, (args) => {
+    const outputs = replay(graph, args).map((value, i): Operand => {
+      const from = outAxes[i]!;
+      const { axis, path } = wanted[i]!;
+      if (axis === null) {
+        if (from !== null) {
+          throw new ShapeError(
+            `vmap: outAxes is null at ${path}, but that result differs between lanes: it is ${showAval(value.aval)} with the batch along axis ${from}\n` +
+              "  give a number for outAxes there, or reduce the result over the batch outside",
+          );
+        }
+        return value;
+      }
+      const rank = value.aval.shape.length - (from === null ? 0 : 1);
+      if (axis > rank || axis < -rank - 1) {
+        throw new ShapeError(
+          `vmap: outAxes ${axis} at ${path} is out of range for a result of rank ${rank} per lane, valid ${-rank - 1}..${rank}`,
+        );
+      }
+      return lanesAt({ value, axis: from }, axis < 0 ? axis + rank + 1 : axis, size);
+    });
+    return { outputs, rest: undefined };
+  });
+  return staged.graph;
+}

@@ -1,0 +1,117 @@
+// Calls of transformed functions: arguments and results as trees of tensors.
+
+import { TraceError } from "../core/errors.js";
+import { type Flat, flatten, type Path, showPath, type TreeDef, unflatten } from "../core/tree.js";
+import { checkHazards } from "../frontend/lint.js";
+import { parameterNames } from "../frontend/source.js";
+import { fill } from "../ops/index.js";
+import { argument, constant, isTensorLike, type TensorLike } from "../trace/create.js";
+import { hereText } from "../trace/here.js";
+import type { Operand } from "../trace/tensor.js";
+import { Tensor } from "../trace/tensor.js";
+
+/** Type of an argument of a transformed function: where the function has a tensor, anything like one is taken. */
+export type Arg<T> = T extends Tensor | number | boolean
+  ? TensorLike
+  : T extends (...args: never[]) => unknown
+    ? T
+    : T extends object
+      ? { readonly [K in keyof T]: Arg<T[K]> }
+      : T;
+
+/** Type of a result: numbers come back as tensors. */
+export type Result<T> = T extends Tensor | number | boolean
+  ? Tensor
+  : T extends (...args: never[]) => unknown
+    ? T
+    : T extends object
+      ? { [K in keyof T]: Result<T[K]> }
+      : T;
+
+export type Args<A extends readonly unknown[]> = { [K in keyof A]: Arg<A[K]> };
+
+// biome-ignore lint/suspicious/noExplicitAny: a function of any arguments; its types are kept by the callers' generics
+export type AnyFunction = (...args: any[]) => unknown;
+
+export const nameOf = (fn: AnyFunction): string => fn.name || "anonymous function";
+
+/** Arguments taken apart. */
+export interface FlatArgs {
+  readonly leaves: readonly Operand[];
+  readonly def: TreeDef;
+  /** Leaf i in the user's words, such as `params.w`. */
+  name(i: number): string;
+}
+
+const isLeaf = (x: unknown): boolean => x instanceof Tensor || ArrayBuffer.isView(x);
+
+/** Name of an argument or of a leaf in it: `x`, `params.w[0]`, `argument 2`. */
+export function argumentName(fn: AnyFunction, path: Path): string {
+  const index = path[0] as number;
+  const name = parameterNames(fn)?.[index] ?? `argument ${index}`;
+  return showPath(path.slice(1), name);
+}
+
+/** Throws `TraceError` for a leaf that is no tensor, number, boolean or typed array. */
+export function flattenArgs(transform: string, fn: AnyFunction, args: readonly unknown[]): FlatArgs {
+  const flat = flatten(args, isLeaf);
+  const name = (i: number): string => argumentName(fn, flat.paths[i]!);
+  const leaves = flat.leaves.map((x, i) => {
+    if (isTensorLike(x)) return argument(x);
+    throw new TraceError(
+      `${transform} of ${nameOf(fn)}: ${name(i)} is ${describe(x)}, but tensors, numbers, booleans and typed arrays are wanted\n` +
+        `  capture it in the function, or make it static: jit(fn, { staticArgnums: [${flat.paths[i]![0]}] })${hereText()}`,
+    );
+  });
+  return { leaves, def: flat.def, name };
+}
+
+function describe(x: unknown): string {
+  if (typeof x === "string") return "a string";
+  if (typeof x === "object" && x !== null) return `a ${x.constructor?.name ?? "object"}`;
+  return `a ${typeof x}`;
+}
+
+/** A value for each positional argument: a tree of traced leaves, or a static value. */
+export interface CallShape {
+  readonly def: TreeDef;
+  /** Arguments that are not traced, by position. */
+  readonly statics?: ReadonlyMap<number, unknown>;
+}
+
+/** Calls the user's function on traced leaves and takes its result apart. */
+export function callTraced(
+  transform: string,
+  fn: AnyFunction,
+  shape: CallShape,
+  leaves: readonly Tensor[],
+): { outputs: Operand[]; rest: TreeDef } {
+  const args = unflatten(shape.def, leaves) as unknown[];
+  for (const [i, value] of shape.statics ?? []) args[i] = value;
+  checkHazards(fn, { traced: (i, path) => entryAt(args[i], path) instanceof Tensor });
+  return flattenResult(transform, fn, fn(...args));
+}
+
+/** What lies at `path` below a tree. */
+function entryAt(tree: unknown, path: Path): unknown {
+  return path.reduce<unknown>((x, key) => (x as Record<string | number, unknown> | undefined)?.[key], tree);
+}
+
+function flattenResult(transform: string, fn: AnyFunction, result: unknown): { outputs: Operand[]; rest: TreeDef } {
+  if (result instanceof Promise) {
+    result.catch(() => undefined);
+    throw new TraceError(
+      `${transform} of ${nameOf(fn)}: the function is async, so its result is not known when it returns\n  await data outside and pass it as an argument${hereText()}`,
+    );
+  }
+  const flat: Flat<unknown> = flatten(result, isLeaf);
+  const outputs = flat.leaves.map((x, i): Operand => {
+    if (x instanceof Tensor) return x;
+    if (typeof x === "number" || typeof x === "boolean") return fill(constant(x), []);
+    if (isTensorLike(x)) return argument(x);
+    throw new TraceError(
+      `${transform} of ${nameOf(fn)}: the result${showPath(flat.paths[i]!) ? ` at ${showPath(flat.paths[i]!)}` : ""} is ${describe(x)}, but tensors and numbers are wanted${hereText()}`,
+    );
+  });
+  return { outputs, rest: flat.def };
+}

@@ -1,0 +1,197 @@
+// vmap: a function written for one example, mapped over a batch.
+import { showAval } from "../core/aval.js";
+import { LanewiseError, ShapeError } from "../core/errors.js";
+import { broadcastPrefix, PrefixError, showPath, type TreeDef } from "../core/tree.js";
+import { hereText } from "../trace/here.js";
+import type { Tensor } from "../trace/tensor.js";
+import { type Lanes, type OutAxis, vmapCall } from "./batch.js";
+import { type AnyFunction, type Args, callTraced, type FlatArgs, flattenArgs, nameOf, type Result } from "./call.js";
+
+/** Where batch axes are: an axis (negative ones count from the end), null for "not mapped", or a tree of these. */
+export type Axes = number | null | readonly Axes[] | { readonly [key: string]: Axes };
+
+export interface VmapOptions {
+  /** Batch axis of each argument. An array has one entry per argument, each a tree prefix of it. Default 0. */
+  readonly inAxes?: Axes;
+  /** Where results get their batch axis; a tree prefix of the result. Default 0. */
+  readonly outAxes?: Axes;
+  /** Number of lanes; needed when every `inAxes` is null. */
+  readonly axisSize?: number;
+}
+
+/**
+ * Maps `fn` over a batch: `vmap(fn)(xs)` gives what a loop over the entries of `xs` and a stack of the results would,
+ * as one batched computation. `inAxes` and `outAxes` may be given as arguments or as options.
+ *
+ * Throws `ShapeError` when sizes of mapped axes differ or an axis does not exist; errors inside `fn` speak of the
+ * shapes of one example.
+ */
+export function vmap<A extends unknown[], R>(
+  fn: (...args: A) => R,
+  inAxes?: Axes | VmapOptions,
+  outAxes?: Axes,
+): (...args: Args<A>) => Result<R> {
+  if (typeof fn !== "function") throw new LanewiseError(`vmap: ${typeof fn} given, but a function is wanted`);
+  const options = readOptions(inAxes, outAxes);
+  const target = fn as unknown as AnyFunction;
+  const mapped = (...args: unknown[]): unknown => {
+    const flat = flattenArgs("vmap", target, args);
+    const lanes = lanesOf(target, flat, args.length, options);
+    return vmapCall(
+      `vmap(${nameOf(target)})`,
+      flat.leaves,
+      lanes,
+      (leaves: Tensor[]) => callTraced("vmap", target, { def: flat.def }, leaves),
+      (def) => outAxesFor(def, options.outAxes),
+    );
+  };
+  Object.defineProperty(mapped, "name", { value: `vmap(${nameOf(target)})` });
+  return mapped as (...args: Args<A>) => Result<R>;
+}
+
+interface ReadOptions {
+  readonly inAxes: Axes;
+  readonly outAxes: Axes;
+  readonly axisSize: number | undefined;
+}
+
+const optionNames = ["inAxes", "outAxes", "axisSize"];
+
+/** An object in the second place is always options. */
+function readOptions(second: Axes | VmapOptions | undefined, outAxes: Axes | undefined): ReadOptions {
+  const isOptions = typeof second === "object" && second !== null && !Array.isArray(second);
+  if (!isOptions)
+    return {
+      inAxes: second === undefined ? 0 : (second as Axes),
+      outAxes: outAxes === undefined ? 0 : outAxes,
+      axisSize: undefined,
+    };
+  const options = second as VmapOptions;
+  for (const key of Object.keys(options)) {
+    if (!optionNames.includes(key)) {
+      throw new LanewiseError(
+        `vmap: there is no option '${key}'; there are ${optionNames.join(", ")}\n  axes of an argument that is an object are given inside the array: inAxes: [{ ${key}: … }]`,
+      );
+    }
+  }
+  if (outAxes !== undefined) throw new LanewiseError("vmap: outAxes is given twice, in the options and as an argument");
+  const { axisSize } = options;
+  if (axisSize !== undefined && (!Number.isSafeInteger(axisSize) || axisSize < 0)) {
+    throw new ShapeError(`vmap: axisSize ${String(axisSize)} is not a whole number ≥ 0`);
+  }
+  return {
+    inAxes: options.inAxes === undefined ? 0 : options.inAxes,
+    outAxes: options.outAxes === undefined ? 0 : options.outAxes,
+    axisSize,
+  };
+}
+
+/** One batch axis per leaf, counted from the front, and the number of lanes. */
+function lanesOf(fn: AnyFunction, flat: FlatArgs, count: number, { inAxes, axisSize }: ReadOptions): Lanes {
+  if (Array.isArray(inAxes) && inAxes.length !== count) {
+    throw new ShapeError(
+      `vmap of ${nameOf(fn)}: inAxes has ${inAxes.length} entries for ${count} arguments\n  give one entry per argument, or a single number for all${hereText()}`,
+    );
+  }
+  const perLeaf = prefixFor(inAxes, flat.def, "inAxes", fn);
+  const axes = flat.leaves.map((x, i): number | null => {
+    const axis = perLeaf[i];
+    if (axis === null) return null;
+    checkAxis(axis, "inAxes", flat.name(i));
+    const rank = x.aval.shape.length;
+    if (axis >= rank || axis < -rank) {
+      const valid = rank === 0 ? "a scalar has no axes to map: use null for it" : `valid ${-rank}..${rank - 1}`;
+      throw new ShapeError(
+        `vmap of ${nameOf(fn)}: inAxes of ${flat.name(i)}: axis ${axis} is out of range for ${showAval(x.aval)}, ${valid}${hereText()}`,
+      );
+    }
+    return axis < 0 ? axis + rank : axis;
+  });
+  return { axes, size: laneCount(fn, flat, axes, axisSize) };
+}
+
+function checkAxis(axis: unknown, what: string, of: string): asserts axis is number {
+  if (typeof axis === "number" && Number.isInteger(axis)) return;
+  const seen = typeof axis === "string" ? JSON.stringify(axis) : String(axis);
+  throw new ShapeError(`vmap: ${what} of ${of} is ${seen}, but an integer or null is wanted${hereText()}`);
+}
+
+function prefixFor(axes: Axes, def: TreeDef, what: string, fn: AnyFunction | undefined): unknown[] {
+  try {
+    return broadcastPrefix(axes, def);
+  } catch (error) {
+    if (!(error instanceof PrefixError)) throw error;
+    const of = fn ? ` of ${nameOf(fn)}` : "";
+    throw new ShapeError(
+      `vmap${of}: ${what} has the wrong structure at ${showPath(error.path, what)}: it is ${error.seen}, but ${error.wanted}${hereText()}`,
+    );
+  }
+}
+
+function laneCount(
+  fn: AnyFunction,
+  flat: FlatArgs,
+  axes: readonly (number | null)[],
+  axisSize: number | undefined,
+): number {
+  const mapped = axes.flatMap((axis, i) =>
+    axis === null ? [] : [{ axis, i, size: flat.leaves[i]!.aval.shape[axis]! }],
+  );
+  if (mapped.length === 0) {
+    if (axisSize !== undefined) return axisSize;
+    throw new ShapeError(
+      `vmap of ${nameOf(fn)}: no argument is mapped (every inAxes is null), so the number of lanes is unknown\n  map at least one argument, or give axisSize${hereText()}`,
+    );
+  }
+  const bySize = new Map<number, typeof mapped>();
+  for (const entry of mapped) bySize.set(entry.size, [...(bySize.get(entry.size) ?? []), entry]);
+  const place = ({ axis, i }: (typeof mapped)[0]): string =>
+    `axis ${axis} of argument ${flat.name(i)} of type ${showAval(flat.leaves[i]!.aval)}`;
+  if (bySize.size > 1) {
+    const [most, ...others] = [...bySize].sort(([, a], [, b]) => b.length - a.length) as [
+      [number, typeof mapped],
+      ...[number, typeof mapped][],
+    ];
+    const lines = others.map(([size, list]) =>
+      list.length === 1
+        ? `one axis had size ${size}: ${place(list[0]!)}`
+        : `some axes (${list.length} of them) had size ${size}, e.g. ${place(list[0]!)}`,
+    );
+    const first =
+      most[1].length === 1
+        ? `one axis had size ${most[0]}: ${place(most[1][0]!)}`
+        : `most axes (${most[1].length} of them) had size ${most[0]}, e.g. ${place(most[1][0]!)}`;
+    throw new ShapeError(
+      `vmap of ${nameOf(fn)}: sizes of the mapped axes differ:\n  ${[first, ...lines].join(";\n  ")}${hereText()}`,
+    );
+  }
+  const size = mapped[0]!.size;
+  if (axisSize !== undefined && axisSize !== size) {
+    throw new ShapeError(
+      `vmap of ${nameOf(fn)}: axisSize is ${axisSize}, but ${place(mapped[0]!)} has size ${size}${hereText()}`,
+    );
+  }
+  return size;
+}
+
+function outAxesFor(def: TreeDef, outAxes: Axes): OutAxis[] {
+  const perLeaf = prefixFor(outAxes, def, "outAxes", undefined);
+  const paths = leafPaths(def);
+  return perLeaf.map((axis, i) => {
+    const path = `${showPath(paths[i]!, "the result")}`;
+    if (axis !== null) checkAxis(axis, "outAxes", path);
+    return { axis: axis as number | null, path };
+  });
+}
+
+/** Path of every leaf of a definition. */
+function leafPaths(def: TreeDef): (readonly (string | number)[])[] {
+  const paths: (readonly (string | number)[])[] = [];
+  const visit = (node: TreeDef, path: readonly (string | number)[]): void => {
+    if (node.kind === "leaf") paths.push(path);
+    else if (node.kind === "array") node.items.forEach((item, i) => void visit(item, [...path, i]));
+    else if (node.kind === "object") node.items.forEach((item, i) => void visit(item, [...path, node.keys[i]!]));
+  };
+  visit(def, []);
+  return paths;
+}

@@ -1,0 +1,17 @@
+// lanewise: write a function for one example, run it as fused WGSL over a batch.
+import "./library/methods.js";
+
+export type { DType, TypedArray } from "./compiler/core/dtype.js";
+export * from "./compiler/core/errors.js";
+export type { HostTypedArray, NestedInput } from "./compiler/core/host.js";
+export type { Nested } from "./compiler/core/ndarray.js";
+export type { Shape } from "./compiler/core/shape.js";
+export type { TensorLike } from "./compiler/trace/create.js";
+export { Tensor } from "./compiler/trace/tensor.js";
+export { type Axes, type VmapOptions, vmap } from "./compiler/transforms/vmap.js";
+export * as numpy from "./library/numpy/index.js";
+export * from "./library/numpy/index.js";
+export { type Counters, counters } from "./runtime/counters.js";
+export { currentDevice, type DeviceInfo, type DeviceKind, setDevice, setMemoryBudget } from "./runtime/engine.js";
+export { type JitOptions, type Jitted, jit } from "./runtime/jit.js";
+export type { Lowered } from "./runtime/lower.js";

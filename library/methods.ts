@@ -1,0 +1,174 @@
+// The numpy-named functions as methods of Tensor: x.mul(2).sum(-1).
+import type { DType } from "../compiler/core/dtype.js";
+import { ShapeError } from "../compiler/core/errors.js";
+import type { Shape } from "../compiler/core/shape.js";
+import type { TensorLike } from "../compiler/trace/create.js";
+import { hereText } from "../compiler/trace/here.js";
+import { Tensor } from "../compiler/trace/tensor.js";
+import * as np from "./numpy/index.js";
+
+/** Methods of a tensor. Those named as in numpy do the same as the functions. */
+interface Methods {
+  add(y: TensorLike): Tensor;
+  sub(y: TensorLike): Tensor;
+  mul(y: TensorLike): Tensor;
+  /** As f32, also for integers. */
+  div(y: TensorLike): Tensor;
+  pow(y: TensorLike): Tensor;
+  minimum(y: TensorLike): Tensor;
+  maximum(y: TensorLike): Tensor;
+  neg(): Tensor;
+  abs(): Tensor;
+  sign(): Tensor;
+  square(): Tensor;
+  sqrt(): Tensor;
+  rsqrt(): Tensor;
+  exp(): Tensor;
+  log(): Tensor;
+  sin(): Tensor;
+  cos(): Tensor;
+  tanh(): Tensor;
+  floor(): Tensor;
+  ceil(): Tensor;
+  round(): Tensor;
+  eq(y: TensorLike): Tensor;
+  ne(y: TensorLike): Tensor;
+  lt(y: TensorLike): Tensor;
+  le(y: TensorLike): Tensor;
+  gt(y: TensorLike): Tensor;
+  ge(y: TensorLike): Tensor;
+  and(y: TensorLike): Tensor;
+  or(y: TensorLike): Tensor;
+  xor(y: TensorLike): Tensor;
+  not(): Tensor;
+  astype(dtype: DType): Tensor;
+  /** This tensor where `condition` holds, else `other`. */
+  where(condition: TensorLike, other: TensorLike): Tensor;
+  sum(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  mean(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  prod(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  max(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  min(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  argmax(axis?: number | null, options?: np.ReduceOptions): Tensor;
+  argmin(axis?: number | null, options?: np.ReduceOptions): Tensor;
+  dot(y: TensorLike): Tensor;
+  matmul(y: TensorLike): Tensor;
+  reshape(...shape: number[] | [Shape]): Tensor;
+  ravel(): Tensor;
+  transpose(...axes: number[] | [readonly number[]]): Tensor;
+  moveAxis(from: number, to: number): Tensor;
+  swapAxes(first: number, second: number): Tensor;
+  expandDims(axis: np.AxisSpec): Tensor;
+  squeeze(axis?: np.AxisSpec): Tensor;
+  broadcastTo(shape: Shape): Tensor;
+  flip(axis?: np.AxisSpec): Tensor;
+  pad(width: np.PadWidth, value?: TensorLike): Tensor;
+  /** The entry at indices of the leading axes, numbers or scalar integer tensors. */
+  at(...indices: readonly (number | Tensor)[]): Tensor;
+  /** A part, one spec per leading axis: an index, [start, stop, step] or null for all. */
+  slice(...specs: readonly np.SliceSpec[]): Tensor;
+  take(indices: TensorLike, axis?: number): Tensor;
+  /** Axes in reverse order. */
+  readonly T: Tensor;
+  /** Entries along axis 0. */
+  [Symbol.iterator](): IterableIterator<Tensor>;
+}
+
+declare module "../compiler/trace/tensor.js" {
+  interface Tensor extends Methods {}
+}
+
+/** A list given as one array or as arguments. */
+const listed = (args: readonly number[] | readonly [readonly number[]]): readonly number[] =>
+  (Array.isArray(args[0]) ? args[0] : args) as readonly number[];
+
+type Entries = {
+  readonly [K in Exclude<keyof Methods, "T" | typeof Symbol.iterator>]: (
+    x: Tensor,
+    ...args: Parameters<Methods[K]>
+  ) => Tensor;
+};
+
+const methods: Entries = {
+  add: np.add,
+  sub: np.subtract,
+  mul: np.multiply,
+  div: np.divide,
+  pow: np.power,
+  minimum: np.minimum,
+  maximum: np.maximum,
+  neg: np.negative,
+  abs: np.abs,
+  sign: np.sign,
+  square: np.square,
+  sqrt: np.sqrt,
+  rsqrt: np.rsqrt,
+  exp: np.exp,
+  log: np.log,
+  sin: np.sin,
+  cos: np.cos,
+  tanh: np.tanh,
+  floor: np.floor,
+  ceil: np.ceil,
+  round: np.round,
+  eq: np.equal,
+  ne: np.notEqual,
+  lt: np.less,
+  le: np.lessEqual,
+  gt: np.greater,
+  ge: np.greaterEqual,
+  and: np.logicalAnd,
+  or: np.logicalOr,
+  xor: np.logicalXor,
+  not: np.logicalNot,
+  astype: np.astype,
+  where: (x, condition, other) => np.where(condition, x, other),
+  sum: np.sum,
+  mean: np.mean,
+  prod: np.prod,
+  max: np.max,
+  min: np.min,
+  argmax: np.argmax,
+  argmin: np.argmin,
+  dot: np.dot,
+  matmul: np.matmul,
+  reshape: (x, ...shape) => np.reshape(x, listed(shape)),
+  ravel: np.ravel,
+  transpose: (x, ...axes) => np.transpose(x, axes.length === 0 ? undefined : listed(axes)),
+  moveAxis: np.moveAxis,
+  swapAxes: np.swapAxes,
+  expandDims: np.expandDims,
+  squeeze: np.squeeze,
+  broadcastTo: np.broadcastTo,
+  flip: np.flip,
+  pad: np.pad,
+  at: np.at,
+  slice: np.slice,
+  take: np.take,
+};
+
+for (const [name, method] of Object.entries(methods) as [string, (x: Tensor, ...args: unknown[]) => Tensor][]) {
+  Object.defineProperty(Tensor.prototype, name, {
+    configurable: true,
+    writable: true,
+    value(this: Tensor, ...args: unknown[]): Tensor {
+      return method(this, ...args);
+    },
+  });
+}
+
+Object.defineProperty(Tensor.prototype, "T", {
+  configurable: true,
+  get(this: Tensor): Tensor {
+    return np.transpose(this);
+  },
+});
+
+Object.defineProperty(Tensor.prototype, Symbol.iterator, {
+  configurable: true,
+  writable: true,
+  *value(this: Tensor): IterableIterator<Tensor> {
+    if (this.ndim === 0) throw new ShapeError(`a scalar tensor cannot be iterated over${hereText()}`);
+    for (let i = 0; i < this.shape[0]!; i++) yield np.at(this, i);
+  },
+});

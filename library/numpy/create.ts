@@ -1,0 +1,112 @@
+// Making tensors.
+import { aval } from "../../compiler/core/aval.js";
+import { allocate, castNumber, type DType } from "../../compiler/core/dtype.js";
+import { ShapeError, ValueError } from "../../compiler/core/errors.js";
+import { type HostOptions, type HostTypedArray, hostArray, type NestedInput } from "../../compiler/core/host.js";
+import { checkShape, type Shape } from "../../compiler/core/shape.js";
+import { type Literal, literal } from "../../compiler/ir/graph.js";
+import { add, broadcast, cast, eq, fill, iota, mul } from "../../compiler/ops/index.js";
+import { fromHost, type TensorLike } from "../../compiler/trace/create.js";
+import { Tensor } from "../../compiler/trace/tensor.js";
+import { operand, toDType } from "./promote.js";
+
+/** Element type of a new tensor; f32 unless said otherwise. */
+export interface DTypeOption {
+  readonly dtype?: DType;
+}
+
+/**
+ * A tensor of numbers or booleans, nested arrays of them, or a typed array, whose elements are copied. `shape` arranges
+ * them. Throws `ValueError` for ragged arrays, elements that are no numbers, NaN or fractions as integers, detached or
+ * shared memory; `ShapeError` for a shape of another size.
+ */
+export function tensor(value: NestedInput | HostTypedArray, options: HostOptions = {}): Tensor {
+  for (const key of Object.keys(options)) {
+    if (key !== "dtype" && key !== "shape")
+      throw new ValueError(`tensor: there is no option '${key}'; there are dtype, shape`);
+  }
+  return fromHost(hostArray(value, options));
+}
+
+const scalar = (value: number, dtype: DType) => literal(castNumber(value, dtype), aval(dtype, []));
+
+/** A tensor of one value everywhere. */
+export function full(shape: Shape | number, value: TensorLike, { dtype }: DTypeOption = {}): Tensor {
+  const sizes = typeof shape === "number" ? [shape] : shape;
+  checkShape(sizes, "full");
+  const x = operand(value, "full");
+  const type = dtype ?? x.aval.dtype;
+  // a full tensor is no weak scalar, even when it has no axes
+  const element =
+    x instanceof Tensor ? toDType(x, type, "full") : scalar((toDType(x, type, "full") as Literal).value, type);
+  return fill(element, sizes);
+}
+
+/** A tensor of zeros. */
+export const zeros = (shape: Shape | number, { dtype = "f32" }: DTypeOption = {}): Tensor => full(shape, 0, { dtype });
+
+/** A tensor of ones. */
+export const ones = (shape: Shape | number, { dtype = "f32" }: DTypeOption = {}): Tensor => full(shape, 1, { dtype });
+
+/** Zeros of the shape and dtype of `x`. */
+export const zerosLike = (x: Tensor): Tensor => zeros(x.shape, { dtype: x.dtype });
+
+/** Ones of the shape and dtype of `x`. */
+export const onesLike = (x: Tensor): Tensor => ones(x.shape, { dtype: x.dtype });
+
+/**
+ * start, start + step, … below stop; `arange(stop)` starts at 0. f32 unless `dtype` says otherwise. Throws `ValueError`
+ * for a step of 0 or a bound that is no number.
+ */
+export function arange(start: number, stop?: number, step = 1, { dtype = "f32" }: DTypeOption = {}): Tensor {
+  const [from, to] = stop === undefined ? [0, start] : [start, stop];
+  if (![from, to, step].every(Number.isFinite) || step === 0) {
+    throw new ValueError(`arange: from ${from} to ${to} in steps of ${step} is no range`);
+  }
+  const count = Math.max(0, Math.ceil((to - from) / step));
+  if (dtype === "bool") throw new ValueError("arange: bool has no range\n  compare a range instead: arange(4).lt(2)");
+  if ([from, step, from + (count - 1) * step].every(isI32)) {
+    const counted = iota("i32", [count], 0);
+    const exact = add(mul(counted, scalar(step, "i32")), scalar(from, "i32"));
+    return dtype === "i32" ? exact : cast(exact, dtype);
+  }
+  const data = allocate(dtype, count);
+  for (let i = 0; i < count; i++) data[i] = castNumber(from + i * step, dtype);
+  return fromHost({ dtype, shape: [count], data });
+}
+
+const isI32 = (x: number): boolean => (x | 0) === x;
+
+/** `count` numbers in equal steps from start to stop, both included unless `endpoint` is false. */
+export function linspace(
+  start: number,
+  stop: number,
+  count = 50,
+  { endpoint = true, dtype = "f32" }: DTypeOption & { readonly endpoint?: boolean } = {},
+): Tensor {
+  checkShape([count], "linspace");
+  const steps = endpoint ? count - 1 : count;
+  const data = allocate(dtype, count);
+  for (let i = 0; i < count; i++) {
+    // the last one is exactly stop
+    data[i] = castNumber(
+      endpoint && i === count - 1 && count > 1 ? stop : start + ((stop - start) * i) / Math.max(steps, 1),
+      dtype,
+    );
+  }
+  return fromHost({ dtype, shape: [count], data });
+}
+
+/** Ones on the diagonal `k` (0 is the main one, positive above it), zeros elsewhere; [rows, columns]. */
+export function eye(
+  rows: number,
+  columns = rows,
+  { k = 0, dtype = "f32" }: DTypeOption & { readonly k?: number } = {},
+): Tensor {
+  checkShape([rows, columns], "eye");
+  if (!Number.isInteger(k)) throw new ShapeError(`eye: diagonal ${k} is not a whole number`);
+  const down = broadcast(iota("i32", [rows], 0), [rows, columns], [0]);
+  const across = broadcast(iota("i32", [columns], 0), [rows, columns], [1]);
+  const diagonal = eq(add(down, scalar(k, "i32")), across);
+  return dtype === "bool" ? diagonal : cast(diagonal, dtype);
+}

@@ -1,0 +1,50 @@
+// Counters of what the runtime did: for tests, benchmarks and people who look for waste.
+
+/** Totals since the process started, over all devices; `liveBytes` and `pooledBytes` are as of now. */
+export interface Counters {
+  readonly dispatches: number;
+  readonly submits: number;
+  readonly passes: number;
+  readonly programsCompiled: number;
+  readonly pipelinesCreated: number;
+  readonly bindGroupsCreated: number;
+  readonly buffersCreated: number;
+  readonly buffersReused: number;
+  readonly bytesUploaded: number;
+  readonly bytesRead: number;
+  /** Forced collections of garbage. */
+  readonly collections: number;
+  /** Bytes of arrays that are in use: results, those of work still queued, and copies of host arrays on a device. */
+  readonly liveBytes: number;
+  /** Bytes of device buffers kept for the next use. */
+  readonly pooledBytes: number;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** The running totals. The runtime alone writes them. */
+export const tally: Mutable<Counters> = {
+  dispatches: 0,
+  submits: 0,
+  passes: 0,
+  programsCompiled: 0,
+  pipelinesCreated: 0,
+  bindGroupsCreated: 0,
+  buffersCreated: 0,
+  buffersReused: 0,
+  bytesUploaded: 0,
+  bytesRead: 0,
+  collections: 0,
+  liveBytes: 0,
+  pooledBytes: 0,
+};
+
+/** The totals as of now. */
+export const counters = (): Counters => ({ ...tally });
+
+/** What has been added since `before`; the bytes may have become less. */
+export function countersSince(before: Counters): Counters {
+  const now = counters();
+  const keys = Object.keys(now) as (keyof Counters)[];
+  return Object.fromEntries(keys.map((key) => [key, now[key] - before[key]])) as unknown as Counters;
+}

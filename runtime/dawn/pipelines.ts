@@ -1,0 +1,86 @@
+// Compute pipelines, kept by their WGSL; the same code is compiled once per device.
+import { InternalError } from "../../compiler/core/errors.js";
+import type { Dispatch } from "../../compiler/ir/program.js";
+import { tally } from "../counters.js";
+import { Lru } from "../lru.js";
+import { blame, guard, type Risk } from "./risk.js";
+import { STAGE_COMPUTE } from "./usage.js";
+
+const CAPACITY = 4096;
+
+/** What a kernel binds: so many arrays to read, then to write, then perhaps the zeros. */
+export interface Layout {
+  readonly id: number;
+  readonly usesZero: boolean;
+  readonly bindings: GPUBindGroupLayout;
+  readonly pipeline: GPUPipelineLayout;
+}
+
+export interface Pipeline {
+  readonly gpu: GPUComputePipeline;
+  readonly layout: Layout;
+  /** It may turn out that Dawn refused the code. */
+  risk: Risk | undefined;
+}
+
+export class PipelineCache {
+  readonly #device: GPUDevice;
+  readonly #pipelines = new Lru<string, Pipeline>(CAPACITY);
+  readonly #layouts = new Map<string, Layout>();
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  get({ name, wgsl, reads, writes, usesZero }: Dispatch): Pipeline {
+    const found = this.#pipelines.get(wgsl);
+    if (found) return found;
+    const layout = this.#layout(reads.length, writes.length, usesZero);
+    const pipeline = this.#create(name, wgsl, layout);
+    this.#pipelines.set(wgsl, pipeline);
+    return pipeline;
+  }
+
+  #create(name: string, wgsl: string, layout: Layout): Pipeline {
+    const device = this.#device;
+    let module: GPUShaderModule | undefined;
+    const invalid = async (message: string): Promise<InternalError> => {
+      const info = await module?.getCompilationInfo();
+      const told =
+        info?.messages.map(({ type, message: text, lineNum }) => `  ${type} in line ${lineNum}: ${text}`) ?? [];
+      return new InternalError([`Dawn refused the code of kernel ${name}: ${message}`, ...told, wgsl].join("\n"));
+    };
+    const { made: gpu, risk } = guard(device, { ...blame(`compile kernel ${name}`), invalid }, () => {
+      module = device.createShaderModule({ label: name, code: wgsl });
+      return device.createComputePipeline({
+        label: name,
+        layout: layout.pipeline,
+        compute: { module, entryPoint: "main" },
+      });
+    });
+    tally.pipelinesCreated++;
+    const pipeline: Pipeline = { gpu, layout, risk };
+    void risk.known.then(() => {
+      if (risk.isPast) pipeline.risk = undefined;
+    });
+    return pipeline;
+  }
+
+  #layout(reads: number, writes: number, usesZero: boolean): Layout {
+    const key = `${reads} ${writes} ${usesZero}`;
+    let layout = this.#layouts.get(key);
+    if (!layout) {
+      const types: GPUBufferBindingType[] = [
+        ...new Array<GPUBufferBindingType>(reads).fill("read-only-storage"),
+        ...new Array<GPUBufferBindingType>(writes).fill("storage"),
+        ...(usesZero ? (["uniform"] as const) : []),
+      ];
+      const entries = types.map((type, binding) => ({ binding, visibility: STAGE_COMPUTE, buffer: { type } }));
+      const bindings = this.#device.createBindGroupLayout({ entries });
+      const pipeline = this.#device.createPipelineLayout({ bindGroupLayouts: [bindings] });
+      layout = { id: this.#layouts.size, usesZero, bindings, pipeline };
+      this.#layouts.set(key, layout);
+    }
+    return layout;
+  }
+}

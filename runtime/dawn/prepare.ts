@@ -1,0 +1,85 @@
+// Programs made ready for one device: pipelines found, sizes checked, operands numbered.
+import { showAval } from "../../compiler/core/aval.js";
+import { DEVICE_ELEMENT_BYTES } from "../../compiler/core/dtype.js";
+import { MemoryError } from "../../compiler/core/errors.js";
+import { sizeOf } from "../../compiler/core/shape.js";
+import type { Graph } from "../../compiler/ir/graph.js";
+import type { BufferRef, DeviceLimits, Program, ResultRef } from "../../compiler/ir/program.js";
+import { hereText } from "../../compiler/trace/here.js";
+import { budget, showBytes } from "../budget.js";
+import type { BindGroup } from "./bindings.js";
+import type { Pipeline, PipelineCache } from "./pipelines.js";
+
+/** One dispatch. Slots number the buffers of a program: inputs, then outputs, then scratch memory. */
+export interface Step {
+  readonly pipeline: Pipeline;
+  /** The buffer of each binding, by its slot. */
+  readonly slots: readonly number[];
+  readonly workgroups: readonly [x: number, y: number, z: number];
+  /** The group of the last call, which often fits the next. */
+  group: BindGroup | undefined;
+}
+
+export interface Prepared {
+  readonly graph: Graph;
+  readonly steps: readonly Step[];
+  readonly results: readonly ResultRef[];
+  /** Whether some step reads the input; the others need not be on the device. */
+  readonly reads: readonly boolean[];
+  readonly outputBytes: readonly number[];
+  readonly totalOutputBytes: number;
+  readonly scratchBytes: readonly number[];
+  readonly peakBytes: number;
+}
+
+/** Finds or creates the pipelines. Throws `MemoryError` for arrays that the device cannot hold. */
+export function prepare(
+  graph: Graph,
+  program: Program,
+  pipelines: PipelineCache,
+  device: { readonly name: string; readonly limits: DeviceLimits },
+): Prepared {
+  checkSizes(graph, program, device);
+  const { outputBytes, scratchBytes, results, peakBytes } = program;
+  const firstOf = { input: 0, output: graph.inputs.length, scratch: graph.inputs.length + outputBytes.length };
+  const slotOf = ({ kind, index }: BufferRef): number => firstOf[kind] + index;
+  const dispatches = program.dispatches.filter(({ workgroups }) => !workgroups.includes(0));
+  const steps = dispatches.map((dispatch): Step => {
+    const slots = [...dispatch.reads, ...dispatch.writes].map(slotOf);
+    return { pipeline: pipelines.get(dispatch), slots, workgroups: dispatch.workgroups, group: undefined };
+  });
+  const used = new Set(steps.flatMap(({ slots }) => slots));
+  const reads = graph.inputs.map((_, i) => used.has(i));
+  const totalOutputBytes = outputBytes.reduce((sum, n) => sum + n, 0);
+  return { graph, steps, results, reads, outputBytes, totalOutputBytes, scratchBytes, peakBytes };
+}
+
+/** Throws `MemoryError` when the program's arrays together exceed the budget. */
+export function checkPeak({ peakBytes, graph }: Prepared): void {
+  if (peakBytes <= budget.limitBytes) return;
+  throw new MemoryError(
+    `memory: this call needs ${showBytes(peakBytes)} at its peak, but the budget is ${showBytes(budget.limitBytes)}\n` +
+      `  arguments ${graph.inputs.map((v) => showAval(v.aval)).join(", ")}\n` +
+      `  results ${graph.outputs.map((x) => showAval(x.aval)).join(", ")}\n` +
+      `  split the call into smaller ones, or raise the budget: setMemoryBudget(bytes)${hereText()}`,
+  );
+}
+
+function checkSizes(
+  graph: Graph,
+  program: Program,
+  { name, limits }: { readonly name: string; readonly limits: DeviceLimits },
+): void {
+  const most = Math.min(limits.maxBindingBytes, limits.maxBufferBytes);
+  const refuse = (what: string, bytes: number): never => {
+    throw new MemoryError(
+      `memory: ${what} takes ${showBytes(bytes)}, but one array on ${name} can have at most ${showBytes(most)}\n` +
+        `  the call's peak is ${showBytes(program.peakBytes)}; split it into smaller calls${hereText()}`,
+    );
+  };
+  for (const { aval } of [...graph.inputs, ...graph.outputs]) {
+    const bytes = sizeOf(aval.shape) * DEVICE_ELEMENT_BYTES;
+    if (bytes > most) refuse(showAval(aval), bytes);
+  }
+  for (const bytes of program.scratchBytes) if (bytes > most) refuse("an intermediate array", bytes);
+}

@@ -1,0 +1,162 @@
+// jit: traces a function once per kind of arguments, and runs the compiled program afterwards.
+import { type Aval, sameAval, showAval } from "../compiler/core/aval.js";
+import { LanewiseError } from "../compiler/core/errors.js";
+import { showTree, type TreeDef, unflatten } from "../compiler/core/tree.js";
+import type { Graph } from "../compiler/ir/graph.js";
+import { fill } from "../compiler/ops/index.js";
+import { replay, stage } from "../compiler/trace/stage.js";
+import { type Operand, Tensor } from "../compiler/trace/tensor.js";
+import { currentTrace, getExecutor, isLiteral, untraced } from "../compiler/trace/trace.js";
+import {
+  type AnyFunction,
+  type Args,
+  callTraced,
+  type FlatArgs,
+  flattenArgs,
+  nameOf,
+  type Result,
+} from "../compiler/transforms/call.js";
+import { observeTransform } from "../compiler/transforms/observe.js";
+import { type Lowered, lowerGraph } from "./lower.js";
+
+export interface JitOptions {
+  /** Arguments by position that are not traced: their values are part of the key, and plain JavaScript inside. */
+  readonly staticArgnums?: number | readonly number[];
+}
+
+/** A compiled function. */
+export interface Jitted<A extends readonly unknown[], R> {
+  (...args: Args<A>): Result<R>;
+  /** Traces for these arguments and gives every stage of the compilation, without running it. */
+  lower(...args: Args<A>): Lowered;
+  /** Number of traces kept. */
+  readonly cacheSize: number;
+}
+
+/** One trace of the function. */
+interface Entry {
+  readonly graph: Graph;
+  readonly captures: readonly Tensor[];
+  readonly rest: TreeDef;
+}
+
+/** A call ready to run. */
+interface Prepared {
+  readonly entry: Entry;
+  readonly leaves: readonly Operand[];
+}
+
+/** One tensor per type, of just that type. */
+function areTensorsOf(args: readonly unknown[], types: readonly Aval[]): args is readonly Tensor[] {
+  if (args.length !== types.length) return false;
+  for (let i = 0; i < types.length; i++) {
+    const x = args[i];
+    if (!(x instanceof Tensor)) return false;
+    const [own, type] = [x.aval, types[i]!];
+    if (own !== type && !(sameAval(own, type) && Boolean(own.weak) === Boolean(type.weak))) return false;
+  }
+  return true;
+}
+
+/**
+ * Compiles `fn`. Called again with arguments of the same structure, types and static values, it runs without tracing:
+ * JavaScript values that `fn` captured are those of the first call; captured tensors are read at every call. A call is
+ * one submit to the device and returns at once.
+ */
+export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): Jitted<A, R> {
+  if (typeof fn !== "function") throw new LanewiseError(`jit: ${typeof fn} given, but a function is wanted`);
+  for (const key of Object.keys(options)) {
+    if (key !== "staticArgnums") throw new LanewiseError(`jit: there is no option '${key}'; there is staticArgnums`);
+  }
+  const target = fn as unknown as AnyFunction;
+  const statics = new Set(options.staticArgnums === undefined ? [] : [options.staticArgnums].flat());
+  for (const i of statics) {
+    if (!Number.isInteger(i) || i < 0)
+      throw new LanewiseError(`jit: staticArgnums has ${String(i)}, but positions from 0 are wanted`);
+  }
+  const cache = new Map<string, Entry>();
+  const identities = new Identities();
+  let last: { readonly entry: Entry; readonly types: readonly Aval[] } | undefined;
+
+  const prepare = (args: readonly unknown[]): Prepared => {
+    if (last && areTensorsOf(args, last.types)) return { entry: last.entry, leaves: args };
+    const fixed = new Map<number, unknown>();
+    const dynamic = args.map((x, i) => {
+      if (!statics.has(i)) return x;
+      fixed.set(i, x);
+      return null;
+    });
+    const flat = flattenArgs("jit", target, dynamic);
+    const key = keyOf(flat, fixed, identities);
+    let entry = cache.get(key);
+    if (!entry) {
+      entry = trace(target, flat, fixed);
+      // what an outer function is tracing belongs to that trace alone
+      if (entry.captures.some((x) => x.traced)) return { entry, leaves: flat.leaves };
+      cache.set(key, entry);
+    }
+    // the next call is likely to be like this one: then nothing is taken apart
+    if (fixed.size === 0 && args.every((x) => x instanceof Tensor)) last = { entry, types: args.map((x) => x.aval) };
+    return { entry, leaves: flat.leaves };
+  };
+
+  const label = `jit(${nameOf(target)})`;
+  const jitted = (...args: unknown[]): unknown => {
+    const { entry, leaves } = prepare(args);
+    const operands = entry.captures.length === 0 ? leaves : [...leaves, ...entry.captures];
+    const results = currentTrace()
+      ? replay(entry.graph, operands).map(asTensor)
+      : getExecutor().run(entry.graph, operands, label);
+    return entry.rest.kind === "leaf" ? results[0] : unflatten(entry.rest, results);
+  };
+  Object.defineProperties(jitted, {
+    name: { value: label },
+    cacheSize: { get: () => cache.size },
+    lower: { value: (...args: unknown[]) => untraced(() => lowerGraph(nameOf(target), prepare(args).entry.graph)) },
+  });
+  return jitted as unknown as Jitted<A, R>;
+}
+
+const asTensor = (x: Operand): Tensor => (isLiteral(x) ? fill(x, []) : x);
+
+function trace(fn: AnyFunction, flat: FlatArgs, statics: ReadonlyMap<number, unknown>): Entry {
+  const types: Aval[] = flat.leaves.map((x) => x.aval);
+  const name = `jit(${nameOf(fn)})`;
+  const staged = stage(name, types, (leaves) => callTraced("jit", fn, { def: flat.def, statics }, leaves));
+  observeTransform({ name, transform: "trace", graph: staged.graph });
+  return staged;
+}
+
+/** Equal keys exactly for equal structure, types and static values. */
+function keyOf(flat: FlatArgs, statics: ReadonlyMap<number, unknown>, identities: Identities): string {
+  const types = flat.leaves.map((x) => showAval(x.aval)).join(" ");
+  const fixed = [...statics].map(([i, x]) => `${i}=${identities.show(x)}`).join(" ");
+  return `${showTree(flat.def)} ${types} ${fixed}`;
+}
+
+/** Static values as text: equal for equal plain data; functions and other objects by identity. */
+class Identities {
+  readonly #numbers = new WeakMap<object, number>();
+  #next = 0;
+
+  show(x: unknown): string {
+    if (typeof x === "string") return JSON.stringify(x);
+    if (Object.is(x, -0)) return "-0";
+    if (typeof x === "bigint") return `${x}n`;
+    if (typeof x === "symbol")
+      throw new LanewiseError("jit: a symbol cannot be a static argument\n  use a string or a number");
+    if ((typeof x !== "object" || x === null) && typeof x !== "function") return String(x);
+    const proto: unknown = Object.getPrototypeOf(x);
+    if (Array.isArray(x)) return `[${x.map((item) => this.show(item)).join(",")}]`;
+    if (proto === Object.prototype) {
+      const entries = Object.entries(x).sort(([a], [b]) => (a < b ? -1 : 1));
+      return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${this.show(item)}`).join(",")}}`;
+    }
+    let id = this.#numbers.get(x);
+    if (id === undefined) {
+      id = this.#next++;
+      this.#numbers.set(x, id);
+    }
+    return `#${id}`;
+  }
+}
