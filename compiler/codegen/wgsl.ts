@@ -81,6 +81,7 @@ const arithmetic = new Set(["add", "sub", "mul", "div", "neg"]);
 /** Prints blocks of one kernel: names and helpers are shared between them. */
 export class WgslPrinter {
   readonly helpers = new Set<string>();
+  readonly #read = new Set<number | string>();
   readonly #text = new Map<Scalar, Text>();
   readonly #uses = new Map<Scalar, number>();
   /** Block of the one reader of a value, null when there are several. */
@@ -105,6 +106,11 @@ export class WgslPrinter {
   /** Text of a value that was printed. */
   expression(x: Scalar): string {
     return this.#of(x).code;
+  }
+
+  /** The code printed so far reads this buffer. */
+  reads(slot: number | string): boolean {
+    return this.#read.has(slot);
   }
 
   #count(block: Block, results: readonly Scalar[]): void {
@@ -346,6 +352,7 @@ export class WgslPrinter {
         return this.#helper("keep", [a]);
       case "load": {
         const index = this.#of(a);
+        this.#read.add(x.slot!);
         const code = `${this.buffer(x.slot!)}[${index.code}]`;
         if (x.type === "bool") return { code: `${code} != 0u`, binds: LOOSE, depth: index.depth + 1 };
         return { code, binds: ATOM, depth: index.depth + 1 };

@@ -1,6 +1,7 @@
 // The promises every Graph keeps; checked after each pass.
 import { sameAval, showAval } from "../core/aval.js";
 import { InternalError } from "../core/errors.js";
+import { sameShape } from "../core/shape.js";
 import type { Graph, Var } from "./graph.js";
 import { printGraph } from "./print.js";
 
@@ -24,6 +25,13 @@ export function verify(graph: Graph, after: string): Graph {
       if (x.kind === "literal") {
         if (x.aval.shape.length > 0) fail(`${where}: a literal of shape [${x.aval.shape}]`);
       } else if (!defined.has(x)) fail(`${where}: an operand is used before it is defined`);
+    }
+    const shape = eqn.outputs[0]?.aval.shape;
+    if (eqn.op.kind === "elementwise" && shape) {
+      for (const x of eqn.inputs) {
+        if (x.kind === "var" && !sameShape(x.aval.shape, shape))
+          fail(`${where}: an operand is ${showAval(x.aval)}, the result has shape [${shape}]`);
+      }
     }
     const types = eqn.op.typeOf(
       eqn.inputs.map((x) => x.aval),

@@ -11,7 +11,7 @@ import type { Operand } from "../trace/tensor.js";
 import { Tensor } from "../trace/tensor.js";
 
 /** Type of an argument of a transformed function: where the function has a tensor, anything like one is taken. */
-export type Arg<T> = T extends Tensor | number | boolean
+export type Arg<T> = T extends TensorLike
   ? TensorLike
   : T extends (...args: never[]) => unknown
     ? T
@@ -20,7 +20,7 @@ export type Arg<T> = T extends Tensor | number | boolean
       : T;
 
 /** Type of a result: numbers come back as tensors. */
-export type Result<T> = T extends Tensor | number | boolean
+export type Result<T> = T extends TensorLike
   ? Tensor
   : T extends (...args: never[]) => unknown
     ? T

@@ -1,21 +1,30 @@
 // Lets `lanewise dump` see the Graphs between transforms.
-import type { Graph } from "../ir/graph.js";
+import type { Eqn, Graph } from "../ir/graph.js";
+import { currentTrace } from "../trace/trace.js";
 
 /** A Graph as it came out of tracing a function or of a transform. */
 export interface TransformEvent {
-  /** Name of the user's function. */
+  /** Name of the transformed function: `vmap(f)`. */
   readonly name: string;
+  /** `trace` for the Graph of the function itself. */
   readonly transform: string;
   readonly graph: Graph;
+  /** The trace that was under way, known by its equations: the Graph that comes out of it has this same list. */
+  readonly within: readonly Eqn[] | undefined;
 }
 
-let listener: ((event: TransformEvent) => void) | undefined;
+type Listener = (event: TransformEvent) => void;
 
-/** Calls `observer` for every traced or transformed Graph; undefined stops it. */
-export function setTransformObserver(observer: ((event: TransformEvent) => void) | undefined): void {
-  listener = observer;
+const listeners = new Set<Listener>();
+
+/** Calls `listener` for every traced or transformed Graph, from now on; the function returned ends it. */
+export function observeTransforms(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
 }
 
-export function observeTransform(event: TransformEvent): void {
-  listener?.(event);
+export function observeTransform(event: Omit<TransformEvent, "within">): void {
+  if (listeners.size === 0) return;
+  const within = currentTrace()?.eqns;
+  for (const listener of listeners) listener({ ...event, within });
 }

@@ -1,0 +1,65 @@
+// Contractions by tiles through workgroup memory.
+
+import { fillTemplate } from "../../kernels/index.js";
+import { InternalError } from "../core/errors.js";
+import type { Eqn, Var } from "../ir/graph.js";
+import type { FusedKernel } from "../ir/kernel.js";
+import type { Position } from "../ir/position.js";
+import type { Names } from "../ir/print.js";
+import type { Launch } from "../ir/program.js";
+import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
+import { bufferName, frame, header, loadBindings, store, storeBindings } from "./frame.js";
+import { Lowering } from "./lower.js";
+import { WgslPrinter } from "./wgsl.js";
+
+/** Tiles through workgroup memory, operands and epilogue computed by functions. */
+export function emitMatmul(kernel: FusedKernel, names: Names): Launch {
+  const [root] = kernel.roots as [Eqn];
+  const [x, y] = root.inputs as [Var, Var];
+  const out = root.outputs[0]!;
+  if (root.op.kind !== "contraction") throw new InternalError(`matmul: ${root.op.name} is no contraction`);
+  const g = root.op.gemm(x.aval, y.aval, root.params);
+  const printer = new WgslPrinter(bufferName);
+
+  const operand = (value: Var, position: (b: ScalarBuilder) => Position): string[] => {
+    const b = new ScalarBuilder();
+    const loaded = new Lowering(b, kernel).value(value, position(b));
+    return [...printer.print(b.body, [loaded], ""), `return ${printer.expression(loaded)};`];
+  };
+  const u = (b: ScalarBuilder, name: string): Scalar => b.input(name, "u32");
+  const lhs = operand(x, (b) => g.lhs(b, u(b, "batch"), u(b, "m"), u(b, "k")));
+  const rhs = operand(y, (b) => g.rhs(b, u(b, "batch"), u(b, "k"), u(b, "n")));
+
+  const b = new ScalarBuilder();
+  const total = b.input("total", out.aval.dtype);
+  store(b, kernel, new Lowering(b, kernel, new Map([[out, total]])), u(b, "i"));
+  const finish = printer.print(b.body, [], "");
+
+  const { bindings, helpers, usesZero } = frame(printer, [
+    ...loadBindings(kernel, names),
+    ...storeBindings(kernel, names),
+  ]);
+  const rows = g.m > 32 ? 4 : 2;
+  const cols = g.n > 32 ? 4 : 2;
+  const wgsl = fillTemplate("matmul", {
+    bindings,
+    helpers,
+    lhs,
+    rhs,
+    finish,
+    m: g.m,
+    n: g.n,
+    k: g.k,
+    rows,
+    cols,
+    type: out.aval.dtype,
+  });
+  return {
+    name: kernel.name,
+    wgsl: header(kernel, names) + wgsl,
+    reads: kernel.loads,
+    writes: kernel.stores,
+    usesZero,
+    workgroups: [Math.ceil(g.n / (16 * cols)), Math.ceil(g.m / (16 * rows)), g.batch],
+  };
+}

@@ -1,0 +1,134 @@
+// Folds with a workgroup per row.
+
+import { fillTemplate } from "../../kernels/index.js";
+import { DEVICE_ELEMENT_BYTES } from "../core/dtype.js";
+import type { Var } from "../ir/graph.js";
+import type { FusedKernel } from "../ir/kernel.js";
+import type { Names } from "../ir/print.js";
+import type { DeviceLimits, Launch, Scratch } from "../ir/program.js";
+import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
+import { combineAll, elementAll, finishAll, initAll, stateTypes, termsAt } from "./folds.js";
+import { type Binding, bufferName, frame, grid, header, loadBindings, store, storeBindings } from "./frame.js";
+import { Lowering, type Terms } from "./lower.js";
+import { WgslPrinter } from "./wgsl.js";
+
+/** Terms that one workgroup folds before a row is cut in parts, and workgroups that fill a device. */
+const PART_TERMS = 8192;
+const MANY_GROUPS = 1024;
+
+/** A workgroup per row; few long rows are cut in parts, which a second dispatch folds. */
+export function emitRows(kernel: FusedKernel, length: number, limits: DeviceLimits, names: Names): Launch[] {
+  const rows = kernel.size;
+  const wanted = Math.ceil(MANY_GROUPS / rows);
+  const parts = Math.max(1, Math.min(wanted, Math.ceil(length / PART_TERMS)));
+  if (parts === 1)
+    return [emitRowPass(kernel, { rows, length, parts: 1, from: undefined, to: undefined }, limits, names)];
+  const types = stateTypes(kernel);
+  const scratch = types.map((): Scratch => ({ kind: "scratch", bytes: rows * parts * DEVICE_ELEMENT_BYTES }));
+  return [
+    emitRowPass(kernel, { rows, length, parts, from: undefined, to: scratch }, limits, names),
+    emitRowPass(kernel, { rows, length: parts, parts: 1, from: scratch, to: undefined }, limits, names),
+  ];
+}
+
+interface RowPass {
+  readonly rows: number;
+  readonly length: number;
+  readonly parts: number;
+  /** Partial states to fold instead of the operands. */
+  readonly from: readonly Scratch[] | undefined;
+  /** Where partial states go instead of the results. */
+  readonly to: readonly Scratch[] | undefined;
+}
+
+function emitRowPass(kernel: FusedKernel, pass: RowPass, limits: DeviceLimits, names: Names): Launch {
+  const { rows, length, parts, from, to } = pass;
+  const types = stateTypes(kernel);
+  const width = Math.min(limits.maxInvocations, 256, Math.max(32, 2 ** Math.ceil(Math.log2(length / 4))));
+  const printer = new WgslPrinter(bufferName);
+  const termsOf = (b: ScalarBuilder): Terms[] => termsAt(kernel, b, b.input("i", "u32"));
+  const named = (b: ScalarBuilder, name: (k: number) => string): Scalar[] =>
+    types.map((type, k) => b.input(name(k), type));
+  const assign = (list: readonly Scalar[], target: (k: number) => string): string[] => assignAll(printer, list, target);
+
+  const initBuilder = new ScalarBuilder();
+  const init = initAll(termsOf(initBuilder));
+  const initLines = [
+    ...printer.print(initBuilder.body, init, ""),
+    ...init.map((x, k) => `var s${k} = ${printer.expression(x)};`),
+  ];
+
+  const stepBuilder = new ScalarBuilder();
+  const stepTerms = termsOf(stepBuilder);
+  const j = stepBuilder.input("j", "u32");
+  const i = stepBuilder.input("i", "u32");
+  const cell = stepBuilder.add(stepBuilder.mul(i, stepBuilder.u32(length)), j);
+  const element = from ? types.map((type, k) => stepBuilder.load(`state${k}`, cell, type)) : elementAll(stepTerms, j);
+  const stepped = combineAll(
+    stepTerms,
+    named(stepBuilder, (k) => `s${k}`),
+    element,
+  );
+  const stepLines = [...printer.print(stepBuilder.body, stepped, ""), ...assign(stepped, (k) => `s${k}`)];
+
+  const mergeBuilder = new ScalarBuilder();
+  const merged = combineAll(
+    termsOf(mergeBuilder),
+    named(mergeBuilder, (k) => `shared${k}[lane]`),
+    named(mergeBuilder, (k) => `shared${k}[other]`),
+  );
+  const mergeLines = [...printer.print(mergeBuilder.body, merged, ""), ...assign(merged, (k) => `shared${k}[lane]`)];
+
+  const finishLines: string[] = [];
+  if (to) types.forEach((_, k) => void finishLines.push(`state${k}[cell] = shared${k}[0];`));
+  else {
+    const b = new ScalarBuilder();
+    const roots = new Map<Var, Scalar>();
+    const totals = named(b, (k) => `shared${k}[0]`);
+    finishAll(termsOf(b), totals).forEach((x, r) => void roots.set(kernel.roots[r]!.outputs[0]!, x));
+    store(b, kernel, new Lowering(b, kernel, roots), b.input("i", "u32"));
+    finishLines.push(...printer.print(b.body, [], ""));
+  }
+
+  const stateBindings = (access: Binding["access"]): Binding[] =>
+    types.map((dtype, k) => ({ name: `state${k}`, dtype, access }));
+  // the first pass stores no result; the second reads no operand of the fold, but its epilogue may
+  const loads = kernel.loads.map((v, k) => ({ v, k })).filter(({ k }) => printer.reads(k));
+  const list = [
+    ...loads.map(({ k }) => loadBindings(kernel, names)[k]!),
+    ...(from ? stateBindings("read") : []),
+    ...(to ? stateBindings("read_write") : storeBindings(kernel, names)),
+  ];
+  const { bindings, helpers, usesZero } = frame(printer, list);
+  const wgsl = fillTemplate("reduce-row", {
+    bindings,
+    helpers,
+    shared: types.map((type, k) => `var<workgroup> shared${k}: array<${type}, WIDTH>;`),
+    init: initLines,
+    step: stepLines,
+    share: types.map((_, k) => `shared${k}[lane] = s${k};`),
+    merge: mergeLines,
+    finish: finishLines,
+    width,
+    rows,
+    parts,
+    length,
+    part: Math.ceil(length / parts),
+  });
+  const suffix = to ? " part 1" : from ? " part 2" : "";
+  return {
+    name: kernel.name + (to ? "a" : from ? "b" : ""),
+    wgsl: header(kernel, names, suffix) + wgsl,
+    reads: [...loads.map(({ v }) => v), ...(from ?? [])],
+    writes: to ?? kernel.stores,
+    usesZero,
+    workgroups: grid(rows * parts, limits),
+  };
+}
+
+/** Sets variables to values that may read them: all are computed before the first is set. */
+function assignAll(printer: WgslPrinter, values: readonly Scalar[], target: (k: number) => string): string[] {
+  const texts = values.map((x) => printer.expression(x));
+  if (texts.length === 1) return [`${target(0)} = ${texts[0]};`];
+  return [...texts.map((text, k) => `let next${k} = ${text};`), ...texts.map((_, k) => `${target(k)} = next${k};`)];
+}
