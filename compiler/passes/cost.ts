@@ -22,6 +22,12 @@ export function isRoot(eqn: Eqn): boolean {
   return false;
 }
 
+/** Values a fold carries from term to term: each is a buffer when a second dispatch goes on with it. */
+export function stateSizeOf({ op, inputs }: Eqn): number {
+  if (op.kind === "reduction") return op.init(new ScalarBuilder(), inputs[0]!.aval.dtype).length;
+  return op.kind === "contraction" ? 1 : 0;
+}
+
 const elementwiseCost = new WeakMap<ElementwiseOp, Map<string, number>>();
 
 /** Scalar instructions for one element, without those of its operands. */

@@ -4,7 +4,7 @@ import type { Eqn, Graph, Var } from "../ir/graph.js";
 import type { FusedGraph, FusedKernel } from "../ir/kernel.js";
 import type { ReduceParams } from "../ir/op.js";
 import type { DeviceLimits } from "../ir/program.js";
-import { costOf, isRoot, memoryOf, readsInPlace } from "./cost.js";
+import { costOf, isRoot, memoryOf, readsInPlace, stateSizeOf } from "./cost.js";
 import { chooseStores, MAX_INSTRUCTIONS, type StoreReason, type Stores } from "./store.js";
 
 /** A kernel while it grows. */
@@ -124,7 +124,9 @@ function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, 
     }
   }
   // beside a reduction runs only what continues from it
-  return continues && loads.size + g.members.length + 1 <= limits.maxStorageBuffers;
+  const roots = isRoot(eqn) ? [...g.roots, eqn] : g.roots;
+  const carried = roots.reduce((sum, root) => sum + stateSizeOf(root), 0);
+  return continues && loads.size + carried + g.members.length + 1 <= limits.maxStorageBuffers;
 }
 
 /** Two reductions over the same axes of operands of the same shape run in one loop. */

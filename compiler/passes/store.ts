@@ -2,7 +2,7 @@
 import { sizeOf } from "../core/shape.js";
 import type { Eqn, Graph, Var } from "../ir/graph.js";
 import type { DeviceLimits } from "../ir/program.js";
-import { costOf, isRoot, memoryOf, readsInPlace, termsOf } from "./cost.js";
+import { costOf, isRoot, memoryOf, readsInPlace, stateSizeOf, termsOf } from "./cost.js";
 
 /** Instructions of one kernel at most: beyond it shaders compile slowly, and some drivers fail. */
 export const MAX_INSTRUCTIONS = 600;
@@ -45,6 +45,8 @@ export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
   }
   cutLongCones(graph, producer, stores, limits);
   cutRepeats(graph, stores);
+  // what is stored now is one buffer more for who also reads what it was computed from
+  cutLongCones(graph, producer, stores, limits);
   return stores;
 }
 
@@ -60,11 +62,12 @@ function cutLongCones(
   // an upper bound: shared parts count twice until it matters
   const bound = new Map<Var, number>();
   const reads = new Map<Var, ReadonlySet<Var>>();
-  const maxReads = limits.maxStorageBuffers - 1;
   for (const eqn of graph.eqns) {
     const operands = [...new Set(eqn.inputs.filter((x): x is Var => x.kind === "var"))];
     const readsOf = (v: Var): ReadonlySet<Var> => (inMemory(v) ? new Set([v]) : reads.get(v)!);
     let read = union(operands.map(readsOf));
+    // beside the result, and what a fold carries between two dispatches
+    const maxReads = limits.maxStorageBuffers - 1 - (isRoot(eqn) ? stateSizeOf(eqn) : 0);
     while (read.size > maxReads) {
       const widest = operands.filter((v) => !inMemory(v)).sort((a, b) => reads.get(b)!.size - reads.get(a)!.size)[0];
       if (!widest || reads.get(widest)!.size < 2) break;
