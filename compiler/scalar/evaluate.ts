@@ -40,8 +40,19 @@ const CHUNK = 1024;
 /** An arm of a `select` with fewer instructions than this is computed without asking whether any element wants it. */
 const MIN_GUARDED = 4;
 
+/**
+ * Register k of each width in bytes. All programs share them: one runs at a time, and none leaves anything behind.
+ * The same few stay in the cache.
+ */
+const registers: Record<number, ArrayBuffer[]> = { 1: [], 4: [], 8: [] };
+
 /** A place for one value at a time, seen as any type of its element's width: its views start at `views[4 * home]`. */
 type Home = number;
+
+type ArrayKind = new (buffer: ArrayBufferLike, offsetBytes: number, length: number) => TypedArray;
+
+const kinds: Record<DType, ArrayKind> = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array };
+const kindOf = (type: DType, wide: boolean): ArrayKind => (wide && type === "f32" ? Float64Array : kinds[type]);
 
 const typeIndex: Record<DType, number> = { f32: 0, i32: 1, u32: 2, bool: 3 };
 
@@ -61,9 +72,11 @@ interface Guard {
   readonly parent: number;
   readonly condition: Scalar;
   readonly taken: boolean;
-  readonly key: string;
   size: number;
 }
+
+/** Of a guard, in the present chunk. */
+const [UNKNOWN, WANTED, UNWANTED] = [0, 1, 2];
 
 /** Views of an argument or an output: moved along chunk by chunk. */
 interface OuterView {
@@ -100,8 +113,6 @@ export function compileBlock(block: Block, argTypes: readonly DType[], options: 
   );
   const conditions = guards.map((guard) => ({ view: viewOf(guard.condition), home: homeOf.get(guard.condition)! }));
 
-  const UNKNOWN = 0;
-  const WANTED = 1;
   const state = new Uint8Array(guards.length);
   const isWanted = (g: number, n: number): boolean => {
     if (g < 0) return true;
@@ -109,14 +120,15 @@ export function compileBlock(block: Block, argTypes: readonly DType[], options: 
     const { parent, taken } = guards[g]!;
     const { view, home } = conditions[g]!;
     const wanted = isWanted(parent, n) && hasAny(views[view]!, masks[home] === 0 ? 1 : n, taken);
-    state[g] = wanted ? WANTED : 2;
+    state[g] = wanted ? WANTED : UNWANTED;
     return wanted;
   };
 
-  const outTypes = block.results.map((x) => x.type);
+  const outKinds = block.results.map((x) => kindOf(x.type, wide));
+  const argKinds = argTypes.map((type) => kindOf(type, wide));
   return (outs, args, length, argSteps) => {
-    checkArrays(outs, outTypes, wide, "output");
-    checkArrays(args, argTypes, wide, "argument");
+    checkArrays(outs, outKinds, "output");
+    checkArrays(args, argKinds, "argument");
     for (const { index, home } of argViews) masks[home] = argSteps?.[index] === 0 ? 0 : -1;
     for (let start = 0; start < length; start += CHUNK) {
       const n = Math.min(CHUNK, length - start);
@@ -210,7 +222,7 @@ function findGuards(order: readonly Scalar[], results: readonly Scalar[]) {
     const found = byKey.get(key);
     if (found !== undefined) return found;
     byKey.set(key, guards.length);
-    return guards.push({ parent, condition, taken, key, size: 0 }) - 1;
+    return guards.push({ parent, condition, taken, size: 0 }) - 1;
   };
 
   const found = new Map<Scalar, number>();
@@ -263,12 +275,12 @@ function assignHomes(order: readonly Scalar[], results: readonly Scalar[], argTy
 
   const bytesOf = (type: DType): number => (type === "bool" ? 1 : wide && type === "f32" ? 8 : 4);
   const free: Record<number, Home[]> = { 1: [], 4: [], 8: [] };
-  const allocateHome = (length: number, mask: number, type: DType): Home => {
-    const home = newHome(mask);
-    const buffer = new ArrayBuffer(length * bytesOf(type));
-    for (const [t, k] of Object.entries(typeIndex)) {
-      if (bytesOf(t as DType) === bytesOf(type)) views[home * 4 + k] = viewBuffer(buffer, 0, length, t as DType, wide);
-    }
+  const buffers: (ArrayBuffer | undefined)[] = [];
+  const taken: Record<number, number> = { 1: 0, 4: 0, 8: 0 };
+  const newRegister = (type: DType): Home => {
+    const bytes = bytesOf(type);
+    const home = newHome(-1);
+    buffers[home] = registers[bytes]![taken[bytes]!++] ??= new ArrayBuffer(CHUNK * bytes);
     return home;
   };
 
@@ -276,21 +288,29 @@ function assignHomes(order: readonly Scalar[], results: readonly Scalar[], argTy
     if (isAlias(x)) {
       homeOf.set(x, homeOf.get(rootOf(x))!);
     } else if (x.op === "const") {
-      const home = allocateHome(1, 0, x.type);
-      views[home * 4 + typeIndex[x.type]]![0] = x.value!;
+      const home = newHome(0);
+      buffers[home] = new ArrayBuffer(bytesOf(x.type));
+      new (kindOf(x.type, wide))(buffers[home], 0, 1)[0] = x.value!;
       homeOf.set(x, home);
     } else if (x.op === "input") {
       homeOf.set(x, argHomes[x.slot as number]!);
     } else {
       // the result's register is taken before those of the operands are free: one that holds a single number would
       // be overwritten by the first element
-      if (!direct.has(x)) homeOf.set(x, free[bytesOf(x.type)]!.pop() ?? allocateHome(CHUNK, -1, x.type));
+      if (!direct.has(x)) homeOf.set(x, free[bytesOf(x.type)]!.pop() ?? newRegister(x.type));
       for (const root of new Set(x.args.map(rootOf))) {
         const isRegister = isComputed(root) && !direct.has(root);
         if (isRegister && lastUse.get(root) === i) free[bytesOf(root.type)]!.push(homeOf.get(root)!);
       }
     }
   });
+
+  for (const x of order) {
+    const home = homeOf.get(x)!;
+    const buffer = buffers[home];
+    const kind = kindOf(x.type, wide);
+    if (buffer) views[home * 4 + typeIndex[x.type]] ??= new kind(buffer, 0, buffer.byteLength / bytesOf(x.type));
+  }
 
   const outer = (list: OuterView[], index: number, home: Home, type: DType, own: DType): void => {
     const view = home * 4 + typeIndex[type];
@@ -307,28 +327,9 @@ function assignHomes(order: readonly Scalar[], results: readonly Scalar[], argTy
   return { homeOf, views, masks, argViews, outViews, direct, inPlace };
 }
 
-function viewBuffer(
-  buffer: ArrayBufferLike,
-  offsetBytes: number,
-  length: number,
-  type: DType,
-  wide: boolean,
-): TypedArray {
-  switch (type) {
-    case "f32":
-      return wide ? new Float64Array(buffer, offsetBytes, length) : new Float32Array(buffer, offsetBytes, length);
-    case "i32":
-      return new Int32Array(buffer, offsetBytes, length);
-    case "u32":
-      return new Uint32Array(buffer, offsetBytes, length);
-    case "bool":
-      return new Uint8Array(buffer, offsetBytes, length);
-  }
-}
-
 /** Elements start … start + n - 1 of an argument or output, read in place. */
 function viewOuter(outer: OuterView, array: TypedArray, start: number, n: number): TypedArray {
-  if (outer.isBitcast) return viewBuffer(array.buffer, array.byteOffset + start * 4, n, outer.type, false);
+  if (outer.isBitcast) return new kinds[outer.type](array.buffer, array.byteOffset + start * 4, n);
   return start === 0 && array.length === n ? array : array.subarray(start, start + n);
 }
 
@@ -338,22 +339,13 @@ function hasAny(condition: TypedArray, n: number, taken: boolean): boolean {
   return false;
 }
 
-function checkArrays(arrays: readonly TypedArray[], types: readonly DType[], wide: boolean, what: string): void {
-  if (arrays.length !== types.length)
-    throw new InternalError(`${types.length} ${what}s wanted, ${arrays.length} given`);
-  types.forEach((type, k) => {
+function checkArrays(arrays: readonly TypedArray[], kinds: readonly ArrayKind[], what: string): void {
+  if (arrays.length !== kinds.length)
+    throw new InternalError(`${kinds.length} ${what}s wanted, ${arrays.length} given`);
+  kinds.forEach((kind, k) => {
     const array = arrays[k]!;
-    const fits =
-      type === "f32"
-        ? wide
-          ? array instanceof Float64Array
-          : array instanceof Float32Array
-        : type === "i32"
-          ? array instanceof Int32Array
-          : type === "u32"
-            ? array instanceof Uint32Array
-            : array instanceof Uint8Array;
-    if (!fits)
-      throw new InternalError(`${what} ${k}: ${type}${wide ? " (wide)" : ""} wanted, ${array.constructor.name} given`);
+    if (!(array instanceof kind)) {
+      throw new InternalError(`${what} ${k}: ${kind.name} wanted, ${array.constructor.name} given`);
+    }
   });
 }

@@ -5,6 +5,8 @@ import {
   fastTwoDifference,
   fastTwoSum,
   highHalf,
+  LN2_HIGH,
+  LN2_LOW,
   magnitudeBits,
   magnitudeOf,
   orNaN,
@@ -14,11 +16,6 @@ import {
   scaleByPower,
 } from "./float.js";
 
-// log 2 = HIGH + LOW; n HIGH is exact for |n| < 2^15 (Cody and Waite 1980; this split is that of Cephes, expf.c).
-const LOG2_HIGH = 355 / 512;
-const LOG2_LOW = -0.00021219444005469057;
-const LOG2_E = Math.LOG2E;
-
 // All polynomials here are minimax fits of ours (least squares on 1,500 Chebyshev nodes, reweighted by Lawson's method,
 // in 64 bits against 40 digits; coefficients rounded to f32 one by one from the lowest, the others fitted again).
 
@@ -26,21 +23,18 @@ const LOG2_E = Math.LOG2E;
 const EXP = [0.49999994, 0.1666652, 0.04166826, 0.008368857, 0.0013821768];
 /** (e^r - 1 - r - r²/2) / r³, |r| ≤ 0.348; error 2^-31 of r. */
 const EXPM1 = [0.16666667, 0.041666485, 0.0083332015, 0.001393307, 0.00019950092];
-/** log 2 = LN2_HIGH + LN2_LOW; LN2_HIGH has 12 bits. */
-const LN2_HIGH = 0.693115234375;
-const LN2_LOW = Math.LN2 - LN2_HIGH;
 
 /** x brought into [low, high]; NaN stays NaN. */
-export const clampFloat = (b: ScalarBuilder, x: Scalar, low: number, high: number): Scalar => {
-  const below = b.select(b.lt(x, b.f32(low)), b.f32(low), x);
-  return b.select(b.lt(b.f32(high), x), b.f32(high), below);
-};
+function clampFloat(b: ScalarBuilder, x: Scalar, low: number, high: number): Scalar {
+  const raised = b.select(b.lt(x, b.f32(low)), b.f32(low), x);
+  return b.select(b.lt(b.f32(high), x), b.f32(high), raised);
+}
 
-/** n, an integer held as a float, and r = high + low with x = n log 2 + r; |x| < 2^14. */
+/** n, an integer held as a float, and r = high + low with x = n log 2 + r, for |x| < 2^14 (Cody and Waite 1980). */
 function reduce(b: ScalarBuilder, x: Scalar): { n: Scalar; high: Scalar; low: Scalar } {
-  const n = b.nearest(b.mul(x, b.f32(LOG2_E)));
-  const rest = b.keep(b.sub(x, b.mul(n, b.f32(LOG2_HIGH)))); // exact
-  return { n, ...fastTwoDifference(b, rest, b.mul(n, b.f32(LOG2_LOW))) };
+  const n = b.nearest(b.mul(x, b.f32(Math.LOG2E)));
+  const rest = b.keep(b.sub(x, b.mul(n, b.f32(LN2_HIGH)))); // exact
+  return { n, ...fastTwoDifference(b, rest, b.mul(n, b.f32(LN2_LOW))) };
 }
 
 /** e^x = 2^n (1 + high + tail) with |high| ≤ 0.348 and n an i32, for |x| < 2^14. */

@@ -6,6 +6,10 @@ export const INFINITY_BITS = 0x7f800000;
 /** Bits of 1. */
 export const ONE_BITS = 0x3f800000;
 
+/** log 2 = LN2_HIGH + LN2_LOW. LN2_HIGH has 9 bits (the split of Cephes, expf.c): products with 15 bits are exact. */
+export const LN2_HIGH = 355 / 512;
+export const LN2_LOW = -0.00021219444005469057;
+
 export const bitsOf = (b: ScalarBuilder, x: Scalar): Scalar => b.bitcast(x, "u32");
 export const fromBits = (b: ScalarBuilder, bits: Scalar): Scalar => b.bitcast(bits, "f32");
 
@@ -18,7 +22,7 @@ export const signOf = (b: ScalarBuilder, x: Scalar): Scalar => b.and(bitsOf(b, x
 /** x with its sign changed where `sign`, a u32, has its top bit set. */
 export const flipSign = (b: ScalarBuilder, x: Scalar, sign: Scalar): Scalar => fromBits(b, b.xor(bitsOf(b, x), sign));
 
-/** The number at which comparison of magnitudes draws a line. */
+/** Bits of x as an f32, for comparing magnitudes with. */
 export function magnitudeBits(x: number): number {
   return new Uint32Array(new Float32Array([x]).buffer)[0]!;
 }

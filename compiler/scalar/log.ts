@@ -5,6 +5,8 @@ import {
   fastTwoSum,
   fromBits,
   INFINITY_BITS,
+  LN2_HIGH,
+  LN2_LOW,
   magnitudeBits,
   magnitudeOf,
   ONE_BITS,
@@ -12,10 +14,6 @@ import {
   polynomial,
   powerOfTwo,
 } from "./float.js";
-
-// log 2 = HIGH + LOW; e HIGH is exact (the split of Cephes, logf.c).
-const LOG2_HIGH = 355 / 512;
-const LOG2_LOW = -0.00021219444005469057;
 
 /** (log(1 + f) - f + f²/2) / f³; error 2^-30 of log(1 + f). A minimax fit of ours, made as those of exp.ts. */
 const LOG = [
@@ -61,9 +59,9 @@ export function log(b: ScalarBuilder, x: Scalar): Scalar {
   const f = b.sub(m, b.f32(1));
   const n = b.cast(e, "f32");
   const { halfSquare, cubic } = tailOfLog(b, f);
-  // from the smallest term to the largest, n HIGH
-  const tail = b.add(b.sub(cubic, halfSquare), b.mul(n, b.f32(LOG2_LOW)));
-  return withEdges(b, x, b.add(b.keep(b.add(tail, f)), b.mul(n, b.f32(LOG2_HIGH))));
+  // from the smallest term to the largest, n LN2_HIGH, which is exact
+  const tail = b.add(b.sub(cubic, halfSquare), b.mul(n, b.f32(LN2_LOW)));
+  return withEdges(b, x, b.add(b.keep(b.add(tail, f)), b.mul(n, b.f32(LN2_HIGH))));
 }
 
 /** The logarithm to base 2. */
@@ -89,8 +87,8 @@ export function logOfPair(b: ScalarBuilder, x: Pair, n: Scalar): Scalar {
   const correction = b.mul(low, b.sub(one, b.sub(f, b.mul(f, f))));
   const { halfSquare, cubic } = tailOfLog(b, f);
   const count = b.cast(b.add(e, n), "f32");
-  const tail = b.add(b.sub(cubic, halfSquare), b.mul(count, b.f32(LOG2_LOW)));
-  return b.add(b.keep(b.add(b.add(tail, correction), f)), b.mul(count, b.f32(LOG2_HIGH)));
+  const tail = b.add(b.sub(cubic, halfSquare), b.mul(count, b.f32(LN2_LOW)));
+  return b.add(b.keep(b.add(b.add(tail, correction), f)), b.mul(count, b.f32(LN2_HIGH)));
 }
 
 /** log(1 + x), accurate near 0. */

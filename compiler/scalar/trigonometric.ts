@@ -57,27 +57,20 @@ function multiplyHigh(b: ScalarBuilder, m: Scalar, w: Scalar): Scalar {
 /**
  * For finite x ≥ 2^-7 (Payne and Hanek 1983): x = m 2^(e - 150) with an integer m. Of 2/π only 96 bits matter: those
  * before give multiples of 4 quadrants, those behind less than 2^-70. The closest an f32 comes to a multiple of π/2
- * is 2^-30.
+ * is 2^-29.
  */
 function reduceLarge(b: ScalarBuilder, x: Scalar): Reduced {
   const bits = bitsOf(b, x);
   const m = b.or(b.and(bits, b.u32(0x007fffff)), b.u32(0x00800000));
   const start = b.sub(b.shr(bits, b.u32(23)), b.u32(120)); // of the 96 bits, counted in the table
 
-  // the four words from word start >> 5 on
-  let words = TWO_OVER_PI.map((word) => b.u32(word));
-  for (const [step, wanted] of [
-    [4, 4],
-    [2, 5],
-    [1, 4],
-  ] as const) {
+  // the four words from word start >> 5 on: as start is at most 134, word 4 is the last to start from
+  const skip = (words: readonly Scalar[], step: number, count: number): Scalar[] => {
     const isTaken = b.ne(b.and(start, b.u32(32 * step)), b.u32(0));
-    const before = words;
-    // 4 + 2 and 4 + 1 do not occur: start is at most 134
-    words = before.slice(0, step === 4 ? 7 : wanted).map((word, i) => {
-      return i >= wanted ? word : b.select(isTaken, before[i + step]!, word);
-    });
-  }
+    return words.slice(0, count).map((word, i) => b.select(isTaken, words[i + step]!, word));
+  };
+  const table = TWO_OVER_PI.map((word) => b.u32(word));
+  const words = skip(skip([...skip(table, 4, 4), ...table.slice(4, 7)], 2, 5), 1, 4);
   const shift = b.and(start, b.u32(31));
   const unshift = b.sub(b.u32(31), shift);
   const [w0, w1, w2] = [0, 1, 2].map((i) => {

@@ -469,7 +469,7 @@ describe("arrays", () => {
     const program = compileScalar((b, [x]) => b.neg(x!), ["f32"]);
     expect(() => program([new Float32Array(1)], [new Int32Array(1)], 1)).toThrow(InternalError);
     expect(() => program([new Int32Array(1)], [new Float32Array(1)], 1)).toThrow(
-      "output 0: f32 wanted, Int32Array given",
+      "output 0: Float32Array wanted, Int32Array given",
     );
     expect(() => program([], [new Float32Array(1)], 1)).toThrow("1 outputs wanted, 0 given");
   });

@@ -29,16 +29,16 @@ function define(
 
 const LN2 = Math.LN2;
 const PI = Math.PI;
-/** Numbers near multiples of π/2; the first is the f32 that is nearest to one (2^-30). */
+/** Numbers near multiples of π/2; the first is the f32 that is nearest to one (2^-29). */
 const nearRoots = [16367173 * 2 ** 72, 355, 710, 103993, 51819 * PI, 2 ** 100 * PI];
 
 export const floatFunctions: readonly FloatFunction[] = [
   define("exp", 1, Math.exp, [88.72283, -87.33654, -103.97208, -103.27893, LN2 / 2, 1.5 * LN2]),
   define("exp2", 1, (x) => 2 ** x, [127.99999, 128, 126, 149, 149.5, 150, 1.5]),
   define("expm1", 1.1, Math.expm1, [88.72283, 17.32868, 18, LN2 / 2, 1.5 * LN2, 44.015, 44.7]),
-  define("logistic", 1.3, logistic, [88.72283, 103.97208, 16.6, 17.4, 104]),
-  define("tanh", 1.3, Math.tanh, [0.625, 9.010913, 10]),
-  define("sinh", 1.6, Math.sinh, [88.72283, 89.41598, 90]),
+  define("logistic", 1.4, logistic, [88.72283, 103.97208, 16.6, 17.4, 104]),
+  define("tanh", 1.4, Math.tanh, [0.625, 9.010913, 10]),
+  define("sinh", 1.7, Math.sinh, [88.72283, 89.41598, 90]),
   define("cosh", 1.5, Math.cosh, [88.72283, 89.41598, 90]),
   define("erf", 1.4, erf, [0.9, 3.9192059, 3.95, 2 ** -60]),
   define("log", 1, Math.log, [Math.SQRT1_2, Math.SQRT2, 0.9999, 1.0001]),
@@ -46,12 +46,12 @@ export const floatFunctions: readonly FloatFunction[] = [
   define("log1p", 1, Math.log1p, [Math.SQRT1_2 - 1, Math.SQRT2 - 1, -0.99999, 2 ** 100]),
   define("rsqrt", 1, (x) => 1 / Math.sqrt(x), [4]),
   define("cbrt", 1, Math.cbrt, [8, 27, 2 ** -127, 4]),
-  define("sin", 1.1, Math.sin, [PI / 4, PI / 2, PI, 512, 1e8, ...nearRoots]),
-  define("cos", 1.1, Math.cos, [PI / 4, PI / 2, PI, 512, 1e8, ...nearRoots]),
+  define("sin", 1.6, Math.sin, [PI / 4, PI / 2, PI, 512, 1e8, ...nearRoots]),
+  define("cos", 1.6, Math.cos, [PI / 4, PI / 2, PI, 512, 1e8, ...nearRoots]),
   define("tan", 1.8, Math.tan, [PI / 4, PI / 2, PI, 512, 1e8, ...nearRoots]),
   define("asin", 1, Math.asin),
   define("acos", 1.1, Math.acos),
-  define("atan", 1.2, Math.atan, [2 ** 30]),
+  define("atan", 1.3, Math.atan, [2 ** 30]),
   define("asinh", 1.3, Math.asinh, [2 ** 28, Math.SQRT2]),
   define("acosh", 1.9, acosh, [2 ** 28, 1.1]),
   define("atanh", 1.1, Math.atanh),

@@ -1,5 +1,6 @@
 // The meaning of vmap: a batched Graph does what the Graph does for each lane by itself.
-import type { NDArray } from "../../compiler/core/ndarray.js";
+import { filled, type NDArray } from "../../compiler/core/ndarray.js";
+import { removeAt } from "../../compiler/core/shape.js";
 import type { Graph } from "../../compiler/ir/graph.js";
 import { printGraph } from "../../compiler/ir/print.js";
 import { verify } from "../../compiler/ir/verify.js";
@@ -36,16 +37,17 @@ export function loopOverLanes(
   outAxes: LaneAxes,
   size: number,
 ): NDArray[] {
-  const lanes = Array.from({ length: size }, (_, i) =>
+  const runLane = (cut: (x: NDArray, axis: number) => NDArray): NDArray[] =>
     interpret(
       graph,
-      inputs.map((x, k) => (inAxes[k] === null ? x : lane(x, inAxes[k]!, i))),
-    ),
-  );
+      inputs.map((x, k) => (inAxes[k] === null ? x : cut(x, inAxes[k]!))),
+    );
+  const lanes = Array.from({ length: size }, (_, i) => runLane((x, axis) => lane(x, axis, i)));
+  // what no lane differs in has a value even if there are no lanes
+  const common = lanes[0] ?? runLane((x, axis) => filled(x.dtype, removeAt(x.shape, axis), 0));
   return graph.outputs.map(({ aval }, k) => {
     const axis = outAxes[k]!;
-    // the same for every lane: the first lane's, or that of no lane
-    if (axis === null) return lanes[0]?.[k] ?? interpret(graph, inputs)[k]!;
+    if (axis === null) return common[k]!;
     return stackLanes(
       lanes.map((results) => results[k]!),
       axis,

@@ -13,7 +13,7 @@ export interface Looseness {
   readonly root: number;
 }
 
-export const exactly: Looseness = { contracts: false, flushes: false, division: 0, root: 0 };
+const exactly: Looseness = { contracts: false, flushes: false, division: 0, root: 0 };
 
 /** WGSL's bounds: division 2.5 ulp; a root is 1 / inverseSqrt, which is good to 2 ulp. */
 export const loosely: Looseness = { contracts: true, flushes: true, division: 2.5, root: 4.5 };
