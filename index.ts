@@ -8,10 +8,14 @@ export type { Nested } from "./compiler/core/ndarray.js";
 export type { Shape } from "./compiler/core/shape.js";
 export type { TensorLike } from "./compiler/trace/create.js";
 export { Tensor } from "./compiler/trace/tensor.js";
-export { type Axes, type VmapOptions, vmap } from "./compiler/transforms/vmap.js";
+// For tools, such as `lanewise dump`: not for programs, and not held stable between versions.
+export type { TransformEvent } from "./compiler/transforms/observe.js";
+export { type Axes, type InAxes, type VmapOptions, vmap } from "./compiler/transforms/vmap.js";
 export * as numpy from "./library/numpy/index.js";
 export * from "./library/numpy/index.js";
 export { type Counters, counters } from "./runtime/counters.js";
 export { currentDevice, type DeviceInfo, type DeviceKind, setDevice, setMemoryBudget } from "./runtime/engine.js";
 export { type JitOptions, type Jitted, jit } from "./runtime/jit.js";
 export type { Lowered } from "./runtime/lower.js";
+export type { CompileEvent } from "./runtime/programs.js";
+export { type Tools, tools } from "./runtime/tools.js";

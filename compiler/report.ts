@@ -37,11 +37,12 @@ export function showStage(
   }
 }
 
-const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
+const count = (n: number, what: string, many = `${what}s`): string => `${n} ${n === 1 ? what : many}`;
 
 function showKernels({ fused, program, names }: Compilation): string {
   const running = fused.kernels.filter((kernel) => kernel.stores.length > 0 && kernel.size > 0);
-  const head = `${count(running.length, "kernel")}, ${count(program.dispatches.length, "dispatch").replace("dispatchs", "dispatches")}`;
+  if (running.length === 0) return "no kernel: every result is an argument under another shape, or empty";
+  const head = `${count(running.length, "kernel")}, ${count(program.dispatches.length, "dispatch", "dispatches")}`;
   return [head, ...running.map((kernel) => showKernel(kernel, names))].join("\n\n");
 }
 

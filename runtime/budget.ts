@@ -13,6 +13,9 @@ const STEP_BYTES = 256 * MIB;
 /** Hardware has memory of its own, and there a collection costs more than the kernels that fill 256 MiB. */
 const HARDWARE_STEP_BYTES = 1024 * MIB;
 
+/** Collections of a large heap may take longer than all the work between them; then they become rarer. */
+const SLOW_COLLECTION_MS = 250;
+
 /**
  * Counts live bytes. Tensors that the program dropped are live until the collector finds them; their finalizers run
  * only when the event loop turns. So growth starts a collection, and a program that never yields meets the limit.
@@ -73,9 +76,11 @@ class MemoryBudget {
     if (!this.#collecting) this.#collect();
   }
 
-  /** Lets the finalizers of a collection under way run. */
+  /** Lets the finalizers of a collection under way run, which takes a few turns of the event loop. */
   async relief(): Promise<void> {
-    while (this.#collecting) await new Promise<void>((resolve) => void setImmediate(resolve));
+    for (let turn = 0; this.#collecting && turn < 100; turn++) {
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+    }
   }
 
   #collect(): void {
@@ -94,9 +99,9 @@ class MemoryBudget {
     }).unref();
   }
 
-  /** Collections that free little, or that take most of the time, become rarer; others come as often as at first. */
+  /** Collections that free little, or that take long and most of the time, become rarer; else as often as at first. */
   #adapt(live: number, freed: number, ms: number, since: number): void {
-    const wasted = freed < this.#step / 4 || ms > 3 * since;
+    const wasted = freed < this.#step / 4 || ms > Math.max(SLOW_COLLECTION_MS, 2 * since);
     this.#step = wasted ? Math.min(this.#step * 2, this.#limit / 2) : Math.max(this.#step / 2, this.#minStep);
     this.#threshold = Math.max(0, live - freed) + this.#step;
     this.#lastCollection = performance.now();

@@ -1,5 +1,6 @@
 // The CPU backend: the interpreter, on host arrays, at once.
 import { InternalError } from "../compiler/core/errors.js";
+import { checkMemory } from "../compiler/core/host.js";
 import type { NDArray } from "../compiler/core/ndarray.js";
 import { filled } from "../compiler/core/ndarray.js";
 import { sizeOf } from "../compiler/core/shape.js";
@@ -61,6 +62,7 @@ export class CpuBackend implements Backend {
 function hostOf(x: Input, { dtype, shape }: Pick<NDArray, "dtype" | "shape">): NDArray {
   if (!(x instanceof Storage)) return filled(dtype, shape, x.value);
   if (!x.host) throw new InternalError("cpu: an operand is not on the host");
+  if (x.host.length !== sizeOf(shape)) checkMemory(x.host); // its memory was taken away
   return { dtype, shape, data: x.host };
 }
 

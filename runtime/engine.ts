@@ -15,7 +15,7 @@ const devices = new Devices({
   notice: (line) => void process.stderr.write(`${line}\n`),
 });
 
-export const engine = new RuntimeExecutor(devices);
+const engine = new RuntimeExecutor(devices);
 setExecutor(engine);
 
 /**

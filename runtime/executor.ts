@@ -1,10 +1,8 @@
 // The executor: runs Graphs and ops on the chosen device, at once where that is possible, else in order from a queue.
 import { type Aval, showAval } from "../compiler/core/aval.js";
-import { DEVICE_ELEMENT_BYTES } from "../compiler/core/dtype.js";
 import { InternalError } from "../compiler/core/errors.js";
 import { checkMemory } from "../compiler/core/host.js";
 import type { NDArray } from "../compiler/core/ndarray.js";
-import { sizeOf } from "../compiler/core/shape.js";
 import type { Graph } from "../compiler/ir/graph.js";
 import type { Op, Params } from "../compiler/ir/op.js";
 import { type ArrayHandle, type Operand, Tensor } from "../compiler/trace/tensor.js";
@@ -12,10 +10,11 @@ import type { Executor } from "../compiler/trace/trace.js";
 import type { Backend, DeviceInfo, Input } from "./backend.js";
 import { budget } from "./budget.js";
 import type { DeviceKind, Devices } from "./devices.js";
+import { hasCompileObservers } from "./programs.js";
 import { Queue } from "./queue.js";
 import { singleOpGraph } from "./single.js";
 import { Storage } from "./storage.js";
-import { checkPresent, fetchElements, Handle, newTensor, Value } from "./value.js";
+import { checkPresent, fetchElements, Handle, newTensor, promisedBytes, Value } from "./value.js";
 
 export class RuntimeExecutor implements Executor {
   readonly #devices: Devices;
@@ -84,44 +83,28 @@ export class RuntimeExecutor implements Executor {
     results: readonly { readonly aval: Aval }[],
     choice: DeviceKind,
   ): Tensor[] {
-    const sources = operands.map((x) => (x instanceof Tensor ? valueOf(x) : x));
-    const bytes = results.reduce((sum, { aval }) => sum + sizeOf(aval.shape) * DEVICE_ELEMENT_BYTES, 0);
-    budget.reserve(bytes);
-    const promise = new Promised(bytes);
-    const values = results.map(({ aval }) => new Value(aval));
-    for (const x of sources) if (x instanceof Value) x.retain();
+    for (const x of operands) if (x instanceof Tensor) checkOperand(valueBehind(x));
+    budget.reserve(results.reduce((sum, { aval }) => sum + promisedBytes(aval), 0));
+    const sources = operands.map((x) => (x instanceof Tensor ? valueBehind(x).retain() : x));
+    const values = results.map(({ aval }) => Value.pending(aval));
+    const tensors = values.map((value) => newTensor(value.aval, value));
     this.#queue.push(async () => {
       try {
+        if (budget.collecting) await budget.relief();
         const backend = this.#devices.now(choice) ?? (await this.#devices.open(choice));
+        if (values.every((value) => value.isDropped) && !hasCompileObservers()) return;
         const inputs: Input[] = [];
         for (const x of sources) inputs.push(x instanceof Value ? await bring(x, backend) : x);
-        promise.end();
+        for (const value of values) value.endPromise();
         const storages = backend.execute(graph, inputs, label);
         values.forEach((value, i) => void value.settle(storages[i]!));
       } catch (error) {
         for (const value of values) value.fail(error);
       } finally {
-        promise.end();
         for (const x of sources) if (x instanceof Value) x.release();
       }
     });
-    return values.map((value) => newTensor(value.aval, value));
-  }
-}
-
-/** Bytes that count as live until the work that needs them was started. */
-class Promised {
-  #bytes: number;
-
-  constructor(bytes: number) {
-    this.#bytes = bytes;
-    budget.add(bytes);
-  }
-
-  end(): void {
-    if (this.#bytes < 0) return;
-    budget.remove(this.#bytes);
-    this.#bytes = -1;
+    return tensors;
   }
 }
 
@@ -130,12 +113,9 @@ function readyInputs(operands: readonly Operand[], backend: Backend): Input[] | 
   const inputs: Input[] = new Array(operands.length);
   for (let i = 0; i < operands.length; i++) {
     const x = operands[i]!;
-    const input = x instanceof Tensor ? valueOf(x).storage : x;
+    const input = x instanceof Tensor ? valueBehind(x).storage : x;
     if (!input) return undefined;
-    if (input instanceof Storage && !isUsable(input, backend)) {
-      checkPresent(input, x.aval);
-      return undefined;
-    }
+    if (input instanceof Storage && !isUsable(input, backend)) return undefined;
     inputs[i] = input;
   }
   return inputs;
@@ -143,6 +123,11 @@ function readyInputs(operands: readonly Operand[], backend: Backend): Input[] | 
 
 const isUsable = (storage: Storage, backend: Backend): boolean =>
   storage.host !== undefined || storage.resident?.place === backend;
+
+/** Throws where it is known already that the elements will not be there. */
+function checkOperand({ storage, aval }: Value): void {
+  if (storage) checkPresent(storage, aval);
+}
 
 /** The elements of a value where `backend` can use them. Throws the error of the work that should have made them. */
 async function bring(value: Value, backend: Backend): Promise<Input> {
@@ -152,7 +137,7 @@ async function bring(value: Value, backend: Backend): Promise<Input> {
   return storage;
 }
 
-function valueOf(x: Tensor): Value {
+function valueBehind(x: Tensor): Value {
   const { handle } = x;
   if (handle instanceof Handle) return handle.value;
   throw new InternalError(`executor: the tensor ${showAval(x.aval)} was not made by this package's runtime`);

@@ -3,21 +3,23 @@ import { type Aval, sameAval, showAval } from "../compiler/core/aval.js";
 import { LanewiseError } from "../compiler/core/errors.js";
 import { showTree, type TreeDef, unflatten } from "../compiler/core/tree.js";
 import type { Graph } from "../compiler/ir/graph.js";
-import { fill } from "../compiler/ops/index.js";
-import { replay, stage } from "../compiler/trace/stage.js";
+import { stage } from "../compiler/trace/stage.js";
 import { type Operand, Tensor } from "../compiler/trace/tensor.js";
-import { currentTrace, getExecutor, isLiteral, untraced } from "../compiler/trace/trace.js";
+import { untraced } from "../compiler/trace/trace.js";
 import {
   type AnyFunction,
   type Args,
   callTraced,
   type FlatArgs,
   flattenArgs,
+  nameAfter,
   nameOf,
   type Result,
 } from "../compiler/transforms/call.js";
 import { observeTransform } from "../compiler/transforms/observe.js";
+import { runGraph } from "../compiler/transforms/run.js";
 import { type Lowered, lowerGraph } from "./lower.js";
+import { Lru } from "./lru.js";
 
 export interface JitOptions {
   /** Arguments by position that are not traced: their values are part of the key, and plain JavaScript inside. */
@@ -32,6 +34,9 @@ export interface Jitted<A extends readonly unknown[], R> {
   /** Number of traces kept. */
   readonly cacheSize: number;
 }
+
+/** Traces kept per function: a static argument that changes at every call makes one each time. */
+const CAPACITY = 1024;
 
 /** One trace of the function. */
 interface Entry {
@@ -74,7 +79,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     if (!Number.isInteger(i) || i < 0)
       throw new LanewiseError(`jit: staticArgnums has ${String(i)}, but positions from 0 are wanted`);
   }
-  const cache = new Map<string, Entry>();
+  const cache = new Lru<string, Entry>(CAPACITY);
   const identities = new Identities();
   let last: { readonly entry: Entry; readonly types: readonly Aval[] } | undefined;
 
@@ -104,20 +109,16 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   const jitted = (...args: unknown[]): unknown => {
     const { entry, leaves } = prepare(args);
     const operands = entry.captures.length === 0 ? leaves : [...leaves, ...entry.captures];
-    const results = currentTrace()
-      ? replay(entry.graph, operands).map(asTensor)
-      : getExecutor().run(entry.graph, operands, label);
+    const results = runGraph(entry.graph, operands, label);
     return entry.rest.kind === "leaf" ? results[0] : unflatten(entry.rest, results);
   };
+  nameAfter(jitted, "jit", target);
   Object.defineProperties(jitted, {
-    name: { value: label },
     cacheSize: { get: () => cache.size },
     lower: { value: (...args: unknown[]) => untraced(() => lowerGraph(nameOf(target), prepare(args).entry.graph)) },
   });
   return jitted as unknown as Jitted<A, R>;
 }
-
-const asTensor = (x: Operand): Tensor => (isLiteral(x) ? fill(x, []) : x);
 
 function trace(fn: AnyFunction, flat: FlatArgs, statics: ReadonlyMap<number, unknown>): Entry {
   const types: Aval[] = flat.leaves.map((x) => x.aval);

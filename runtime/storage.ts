@@ -29,6 +29,7 @@ export class Storage {
   host: TypedArray | undefined;
   #resident: Resident | undefined;
   #references = 1;
+  #reads = 0;
   /** Bytes of host memory that count as live: those of results, not of arrays the user gave. */
   readonly #hostBytes: number;
 
@@ -68,6 +69,24 @@ export class Storage {
     }
     this.#resident = made;
     if (made) budget.add(made.bytes);
+  }
+
+  /** Copies of the elements are under way from the device. */
+  get isBeingRead(): boolean {
+    return this.#reads > 0;
+  }
+
+  /** The elements from the device; they stay there until all reads are done. */
+  async read(aval: Aval): Promise<TypedArray> {
+    if (!this.#resident) throw new InternalError("storage: its elements are not on a device");
+    this.retain();
+    this.#reads++;
+    try {
+      return await this.#resident.read(aval);
+    } finally {
+      this.#reads--;
+      this.release();
+    }
   }
 
   retain(): this {

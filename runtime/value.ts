@@ -1,6 +1,6 @@
 // Values: arrays of a known type whose elements exist now, or as soon as the work queued before is done.
 import { type Aval, showAval } from "../compiler/core/aval.js";
-import { allocate } from "../compiler/core/dtype.js";
+import { allocate, DEVICE_ELEMENT_BYTES, type TypedArray } from "../compiler/core/dtype.js";
 import { DeviceLostError, InternalError } from "../compiler/core/errors.js";
 import type { NDArray } from "../compiler/core/ndarray.js";
 import { sizeOf } from "../compiler/core/shape.js";
@@ -11,6 +11,9 @@ import type { Place, Storage } from "./storage.js";
 /** A result that was read is kept on the host up to this size: it can be read again, and survives its device. */
 const KEEP_READ_BYTES = 64 * 1024;
 
+/** Up to this size the device's copy is given up for it: an upload costs less than a new buffer for the next result. */
+const MOVE_READ_BYTES = 4 * 1024;
+
 /** One array. Its tensor holds one reference, and so does each piece of queued work that reads it. */
 export class Value {
   #storage: Storage | undefined;
@@ -19,6 +22,8 @@ export class Value {
   #references = 1;
   #ofTensor = true;
   #waiting: (() => void)[] = [];
+  /** Bytes that count as live before there is storage that does. */
+  #promisedBytes = 0;
 
   constructor(
     readonly aval: Aval,
@@ -27,10 +32,28 @@ export class Value {
     this.#storage = storage;
   }
 
+  /** The result of work that is queued. */
+  static pending(aval: Aval): Value {
+    const value = new Value(aval);
+    value.#promisedBytes = promisedBytes(aval);
+    budget.add(value.#promisedBytes);
+    return value;
+  }
+
+  /** Neither a tensor nor queued work needs it. */
+  get isDropped(): boolean {
+    return this.#references === 0;
+  }
+
   /** The elements, or undefined while the work that makes them is queued. Throws the error of work that failed. */
   get storage(): Storage | undefined {
     if (this.#failed) throw this.#error;
     return this.#storage;
+  }
+
+  /** The host's copy of the elements, where there is one. */
+  get host(): TypedArray | undefined {
+    return this.#failed ? undefined : this.#storage?.host;
   }
 
   /** The elements are there, or they never will be. */
@@ -40,12 +63,14 @@ export class Value {
 
   /** Takes over the caller's reference of `storage`. */
   settle(storage: Storage): void {
+    this.endPromise();
     if (this.#references === 0) storage.release();
     else this.#storage = storage;
     this.#wake();
   }
 
   fail(error: unknown): void {
+    this.endPromise();
     this.#failed = true;
     this.#error = error;
     this.#wake();
@@ -65,6 +90,7 @@ export class Value {
   release(): void {
     if (--this.#references > 0) return;
     if (this.#references < 0) throw new InternalError(`value ${showAval(this.aval)}: it was released twice`);
+    this.endPromise();
     this.#storage?.release();
     this.#storage = undefined;
   }
@@ -76,11 +102,20 @@ export class Value {
     this.release();
   }
 
+  /** The work is about to start: what it makes counts from now on. */
+  endPromise(): void {
+    if (this.#promisedBytes > 0) budget.remove(this.#promisedBytes);
+    this.#promisedBytes = 0;
+  }
+
   #wake(): void {
     for (const resolve of this.#waiting) resolve();
     this.#waiting = [];
   }
 }
+
+/** Bytes of an array before its device is known. */
+export const promisedBytes = (aval: Aval): number => Math.max(1, sizeOf(aval.shape)) * DEVICE_ELEMENT_BYTES;
 
 /** Tensors are freed when they are collected. The handle is what is watched: it lives as long as its tensor. */
 const dropped = new FinalizationRegistry<Value>((value) => value.dropTensor());
@@ -97,10 +132,8 @@ export class Handle implements ArrayHandle {
 
   get host(): NDArray | undefined {
     if (this.#host) return this.#host;
-    const { value } = this;
-    if (!value.settled) return undefined;
-    const data = value.storage?.host;
-    if (data) this.#host = { dtype: value.aval.dtype, shape: value.aval.shape, data };
+    const { aval, host: data } = this.value;
+    if (data) this.#host = { dtype: aval.dtype, shape: aval.shape, data };
     return this.#host;
   }
 
@@ -129,6 +162,7 @@ async function readValue(value: Value): Promise<NDArray> {
     if (sizeOf(shape) === 0) return { dtype, shape, data: allocate(dtype, 0) };
     const data = await fetchElements(storage, aval);
     if (data.byteLength <= KEEP_READ_BYTES) storage.host = data;
+    if (data.byteLength <= MOVE_READ_BYTES && !storage.isBeingRead) storage.resident = undefined;
     return { dtype, shape, data };
   } finally {
     value.release();
@@ -136,15 +170,10 @@ async function readValue(value: Value): Promise<NDArray> {
 }
 
 /** The elements of `storage`, wherever they are. Throws `DeviceLostError` naming the tensor when they were lost. */
-export async function fetchElements(storage: Storage, aval: Aval): Promise<NDArray["data"]> {
+export async function fetchElements(storage: Storage, aval: Aval): Promise<TypedArray> {
   if (storage.host) return storage.host;
   checkPresent(storage, aval);
-  storage.retain();
-  try {
-    return await storage.resident!.read(aval);
-  } finally {
-    storage.release();
-  }
+  return storage.read(aval);
 }
 
 /** Throws `DeviceLostError` when the elements were only on a device that is gone. */

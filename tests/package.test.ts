@@ -91,6 +91,12 @@ describe("the packed package in an empty project", () => {
     expect(run(bin, ["--help"], project)).toContain("doctor");
   });
 
+  test("shows the kernels of a script with `lanewise dump`", () => {
+    expect(run(bin, ["dump", "main.js", "--emit", "kernels"], project, { LANEWISE_DEVICE: "cpu" })).toContain(
+      "dotGeneral",
+    );
+  });
+
   gpuTest("has a doctor that finds what the tests run on", () => {
     const { ok, findings } = JSON.parse(run(bin, ["doctor", "--json"], project));
     expect(ok).toBe(true);

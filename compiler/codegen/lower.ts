@@ -29,6 +29,13 @@ export class Lowering {
   /** Value of `x` at `at`. */
   value(x: Atom, at: Position): Scalar {
     const { b } = this;
+    // views that keep the order cost nothing, so that there may be thousands in a row: too many to recurse into
+    while (x.kind === "var" && this.#isComputed(x)) {
+      const { op, inputs } = this.#producer.get(x)!;
+      if (op.kind !== "view" || !op.keepsOrder) break;
+      x = inputs[0]!;
+      at = at.reshaped(x.aval.shape);
+    }
     if (x.kind === "literal") return b.const(x.value, x.aval.dtype);
     const root = this.roots.get(x);
     if (root) return root;
@@ -36,6 +43,11 @@ export class Lowering {
     if (slot !== undefined) return b.load(slot, at.linear, x.aval.dtype);
     const key = `value ${this.#id(x)} ${at.linear.id}`;
     return b.recall<Scalar>(key) ?? b.remember(key, this.#compute(x, at));
+  }
+
+  /** Neither known as a root's result nor read from memory. */
+  #isComputed(v: Var): boolean {
+    return !this.roots.has(v) && !this.#slots.has(v) && this.#producer.has(v);
   }
 
   #id(v: Var): number {

@@ -3,9 +3,6 @@ import type { DType } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import type { Block, Scalar } from "../ir/scalar.js";
 
-/** WGSL's type of a value in a register. */
-export const wgslType = (type: DType): string => type;
-
 /** WGSL's type of an element in memory. */
 export const memoryType = (type: DType): string => (type === "bool" ? "u32" : type);
 
@@ -176,7 +173,7 @@ export class WgslPrinter {
 
   #branch(x: Scalar, indent: string): string[] {
     const names = x.types!.map(() => `r${this.#names++}`);
-    const lines = x.types!.map((type, k) => `${indent}var ${names[k]}: ${wgslType(type)};`);
+    const lines = x.types!.map((type, k) => `${indent}var ${names[k]}: ${type};`);
     lines.push(`${indent}if (${this.#of(x.args[0]!).code}) {`, ...this.#assigning(x.blocks![0]!, names, indent));
     lines.push(`${indent}} else {`, ...this.#assigning(x.blocks![1]!, names, indent), `${indent}}`);
     this.#results.set(x, names);
@@ -400,14 +397,16 @@ function floatBits(x: number): number {
   return scratch.getUint32(0);
 }
 
-/** Shortest decimal that reads back as the f32 `x`. */
-export function floatLiteral(x: number): string {
+/** Shortest decimal that reads back as the f32 `x`, and is not above the largest one, which WGSL refuses. */
+function floatLiteral(x: number): string {
   for (let digits = 1; digits <= 9; digits++) {
-    const text = x.toPrecision(digits);
-    if (Math.fround(Number(text)) === Math.fround(x)) {
-      const plain = String(Number(text));
+    const y = Number(x.toPrecision(digits));
+    if (Math.fround(y) === Math.fround(x) && Math.abs(y) <= MAX_FLOAT) {
+      const plain = String(y);
       return /[.e]/.test(plain) ? `${plain}f` : `${plain}.0f`;
     }
   }
   return `${x}f`;
 }
+
+const MAX_FLOAT = 3.4028234663852886e38;

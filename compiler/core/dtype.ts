@@ -1,5 +1,7 @@
 // Element types and the typed arrays that hold them on the host.
 
+import { DTypeError } from "./errors.js";
+
 /** Element types of a tensor. `bool` is one byte on the host and a `u32` 0 or 1 on the device. */
 export type DType = "f32" | "i32" | "u32" | "bool";
 
@@ -8,10 +10,15 @@ export type TypedArray = Float32Array | Float64Array | Int32Array | Uint32Array 
 
 export const dtypes: readonly DType[] = ["f32", "i32", "u32", "bool"];
 
+/** Throws `DTypeError` for what is no element type. */
+export function checkDType(dtype: DType, what: string): void {
+  if (!dtypes.includes(dtype))
+    throw new DTypeError(`${what}: there is no dtype '${String(dtype)}'; there are ${dtypes.join(", ")}`);
+}
+
 /** Bytes of one element on the device. */
 export const DEVICE_ELEMENT_BYTES = 4;
 
-export const isFloat = (dtype: DType): boolean => dtype === "f32";
 export const isInteger = (dtype: DType): boolean => dtype === "i32" || dtype === "u32";
 
 /** A new array of `length` zeros for `dtype`; with `wide`, f32 is held in 64 bits (the oracle's mode). */

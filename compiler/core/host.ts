@@ -1,8 +1,9 @@
 // Host values to dense arrays: what a user may hand to `tensor()`, checked before anything is made of it.
-import { allocate, castNumber, type DType, isInteger, type TypedArray } from "./dtype.js";
+import { allocate, castNumber, checkDType, type DType, isInteger, type TypedArray } from "./dtype.js";
 import { ShapeError, ValueError } from "./errors.js";
 import { filled, type NDArray } from "./ndarray.js";
 import { checkShape, type Shape, showShape, sizeOf } from "./shape.js";
+import { isNode } from "./tree.js";
 
 /** Typed arrays a tensor can be made of. */
 export type HostTypedArray =
@@ -28,10 +29,11 @@ export interface HostOptions {
  * A dense array of `value`. Numbers become f32 and booleans bool unless `dtype` says otherwise; typed arrays keep their
  * kind (f64 becomes f32, small integers i32 or u32) and are copied. Throws `ValueError` for ragged arrays, elements
  * that are no numbers, NaN or infinity as an integer, detached or shared memory; `ShapeError` when `shape` does not
- * hold as many elements.
+ * hold as many elements; `DTypeError` for a dtype that there is not.
  */
 export function hostArray(value: unknown, { dtype, shape }: HostOptions = {}): NDArray {
   if (shape) checkShape(shape, "tensor");
+  if (dtype) checkDType(dtype, "tensor");
   const made = ArrayBuffer.isView(value) ? fromTypedArray(value, dtype) : fromNested(value, dtype);
   if (!shape) return made;
   if (made.shape.length === 0 && sizeOf(shape) !== 1 && !Array.isArray(value))
@@ -169,6 +171,6 @@ function describe(x: unknown): string {
   if (x === null || x === undefined) return String(x);
   if (typeof x === "string") return `the string ${JSON.stringify(x.slice(0, 20))}`;
   if (Array.isArray(x)) return `an array of ${x.length}`;
-  if (typeof x === "object") return `a ${x.constructor?.name ?? "plain object"}`;
+  if (typeof x === "object") return isNode(x) ? "an object" : `a ${x.constructor.name}`;
   return `a ${typeof x}`;
 }

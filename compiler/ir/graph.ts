@@ -58,7 +58,7 @@ export function newEqn(op: Op, inputs: readonly Atom[], params: Params, location
 }
 
 /** Deep equality of params: plain data, by `Object.is` at the leaves. */
-export function equalParams(a: unknown, b: unknown): boolean {
+function equalParams(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (Array.isArray(a) !== Array.isArray(b)) return false;
@@ -78,7 +78,7 @@ export function showParams(params: Params): string {
     .join(" ");
 }
 
-export function showParam(value: unknown): string {
+function showParam(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(showParam).join(",")}]`;
   if (Object.is(value, -0)) return "-0";
   if (typeof value === "object" && value !== null) return `{${showParams(value).replaceAll(" ", ",")}}`;

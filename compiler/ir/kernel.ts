@@ -6,7 +6,7 @@ import type { Eqn, Graph, Var } from "./graph.js";
  * - reduce: `roots` fold their operands (all over the same axes of equal shapes); the rest runs before or after it.
  * - contract: one sum of products; the rest runs before or after it.
  */
-export type KernelKind = "map" | "reduce" | "contract";
+type KernelKind = "map" | "reduce" | "contract";
 
 export interface FusedKernel {
   readonly kind: KernelKind;

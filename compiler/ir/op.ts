@@ -15,10 +15,8 @@ export type Params = object;
  * - view: each element of the result is one element of one operand, or a constant, or its own position.
  * - reduction: some axes of the operand are folded into one element.
  * - contraction: a sum of products, expressible as a batched matrix product.
- * - opaque: a kernel of its own.
- * - region: holds Graphs.
  */
-export type Kind = "elementwise" | "view" | "reduction" | "contraction" | "opaque" | "region";
+type Kind = "elementwise" | "view" | "reduction" | "contraction";
 
 /** How the interpreter runs: `wide` holds f32 in 64 bits and is the oracle of the tests. */
 export interface CpuContext {
@@ -27,6 +25,7 @@ export interface CpuContext {
 
 interface OpBase {
   readonly name: string;
+  readonly kind: Kind;
   /** Types of the results. Throws `ShapeError` or `DTypeError` in the words of the user. */
   typeOf(inputs: readonly Aval[], params: Params): Aval[];
   /** Where tests may sample the op: whole calls, drawn from `draw`. */

@@ -22,7 +22,7 @@ export class Names {
   }
 }
 
-export function showLiteral(x: Literal): string {
+function showLiteral(x: Literal): string {
   const value = Object.is(x.value, -0) ? "-0" : String(x.value);
   return `${value}:${x.aval.dtype}${x.aval.weak ? "~" : ""}`;
 }
@@ -41,7 +41,7 @@ export function printGraph(graph: Graph, options: PrintOptions = {}, names = new
   return lines.join("\n");
 }
 
-export const showAtom = (x: Atom, names: Names): string => (x.kind === "literal" ? showLiteral(x) : names.of(x));
+const showAtom = (x: Atom, names: Names): string => (x.kind === "literal" ? showLiteral(x) : names.of(x));
 
 /** One equation: `c:f32[2] = mul a 2:f32`. */
 export function showEqn(eqn: Eqn, names: Names): string {

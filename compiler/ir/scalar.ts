@@ -271,6 +271,7 @@ export class ScalarBuilder {
     init: readonly Scalar[],
     body: (i: Scalar, carried: readonly Scalar[]) => readonly Scalar[],
   ): Scalar[] {
+    if (isConst(count) && count.value === 0) return [...init];
     const params = (["u32", ...init.map((x) => x.type)] as DType[]).map(
       (type, slot): Scalar => ({ id: this.#next++, op: "param", type, args: [], slot }),
     );
@@ -315,12 +316,13 @@ export class ScalarBuilder {
     const found = this.recall<Scalar>(key);
     if (found) return found;
     const made: Scalar = { id: this.#next++, op, type, args, ...more };
+    checkScalarTypes(made);
     this.#push(made);
     return this.remember(key, made);
   }
 }
 
-export const isConst = (x: Scalar): boolean => x.op === "const";
+const isConst = (x: Scalar): boolean => x.op === "const";
 const isZero = (x: Scalar): boolean => isConst(x) && x.value === 0;
 const isOne = (x: Scalar): boolean => isConst(x) && x.value === 1;
 
@@ -361,14 +363,15 @@ function foldInteger(op: ScalarOpName, type: DType, args: readonly Scalar[]): nu
   }
 }
 
+const ofOneType = new Set("add sub mul div rem min max and or xor eq lt le".split(" "));
+const ofFloats = new Set("floor ceil trunc nearest sqrt".split(" "));
+
 /** Checks types and operands; throws `InternalError`. */
-export function checkScalarTypes(x: Scalar): void {
+function checkScalarTypes(x: Scalar): void {
   const [a, b] = x.args;
   const bad = (why: string) => new InternalError(`scalar ${x.op}: ${why}, with operands ${x.args.map((y) => y.type)}`);
-  if (["add", "sub", "mul", "div", "rem", "min", "max", "and", "or", "xor", "eq", "lt", "le"].includes(x.op)) {
-    if (a!.type !== b!.type) throw bad("operands of one type wanted");
-  }
+  if (ofOneType.has(x.op) && a!.type !== b!.type) throw bad("operands of one type wanted");
   if (x.op === "select" && (a!.type !== "bool" || b!.type !== x.args[2]!.type)) throw bad("bool, T, T wanted");
   if ((x.op === "shl" || x.op === "shr") && b!.type !== "u32") throw bad("a u32 shift wanted");
-  if (["floor", "ceil", "trunc", "nearest", "sqrt"].includes(x.op) && a!.type !== "f32") throw bad("f32 wanted");
+  if (ofFloats.has(x.op) && a!.type !== "f32") throw bad("f32 wanted");
 }

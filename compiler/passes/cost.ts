@@ -49,7 +49,8 @@ export function costOf(eqn: Eqn): number {
           eqn.inputs.map((x, i) => b.input(i, x.aval.dtype)),
           eqn.params,
         );
-        cost = b.count - eqn.inputs.length;
+        // one at least: chains are cut before they are too deep to recurse into
+        cost = Math.max(1, b.count - eqn.inputs.length);
         byTypes.set(key, cost);
       }
       return cost;

@@ -193,7 +193,7 @@ function explain(reason: StoreReason): string {
     case "output":
       return "it is a result";
     case "root":
-      return "a sum over an axis is complete only when its kernel ends";
+      return "what is folded over an axis is complete only when its kernel ends";
     case "long":
       return `one kernel holds at most ${MAX_INSTRUCTIONS} instructions`;
     case "many buffers":

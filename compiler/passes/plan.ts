@@ -7,7 +7,7 @@ import type { FusedGraph } from "../ir/kernel.js";
 import type { BufferRef, Launch, Program, Scratch } from "../ir/program.js";
 
 /** Bytes of a variable's buffer: WebGPU binds no empty ones. */
-export const bytesOf = (v: Var): number => Math.max(1, sizeOf(v.aval.shape)) * DEVICE_ELEMENT_BYTES;
+const bytesOf = (v: Var): number => Math.max(1, sizeOf(v.aval.shape)) * DEVICE_ELEMENT_BYTES;
 
 /**
  * Buffers for the launches of a fused Graph. A dispatch never reads and writes one buffer. Peak bytes count inputs,
@@ -30,6 +30,12 @@ export function plan(fused: FusedGraph, launches: readonly Launch[]): Program {
   });
   const scratchBytes: number[] = [];
   const free: number[] = [];
+  // no kernel writes an array without elements, but one may bind it
+  for (const x of launches.flatMap(({ reads }) => reads)) {
+    if (x.kind !== "var" || refs.has(x) || sizeOf(x.aval.shape) > 0) continue;
+    refs.set(x, { kind: "scratch", index: scratchBytes.length });
+    scratchBytes.push(bytesOf(x));
+  }
   const dispatches = launches.map((launch, i) => {
     for (const x of launch.writes) {
       if (!refs.has(x))

@@ -142,12 +142,20 @@ export class Tensor {
   }
 
   #unknown(what: string): TraceError {
+    if (this.#traced?.trace.open === false) return leakedError(this);
     return new TraceError(
       `the value of this ${showAval(this.aval)} is only known when the kernel runs, but the function needs ${what} while it is traced\n` +
         `  use methods for arithmetic and comparison (x.mul(2), x.lt(y)), and where(condition, a, b) to choose between values${hereText()}`,
     );
   }
 }
+
+/** A traced value that is used after the function it belongs to, or in one that is not inside of it. */
+export const leakedError = (x: Tensor): TraceError =>
+  new TraceError(
+    `a traced value ${showAval(x.aval)} left ${x.traced!.trace.name}, the function it was traced in, and was used outside\n` +
+      `  return it from the function instead of storing it in a variable outside${hereText()}`,
+  );
 
 /** At most the first and last three entries of each axis. */
 function showElements(array: NDArray): string {

@@ -1,12 +1,12 @@
 // The trace under way: where equations are recorded, and what an op does when there is none.
-import { type Aval, showAval } from "../core/aval.js";
-import { DTypeError, InternalError, ShapeError, TraceError } from "../core/errors.js";
+import type { Aval } from "../core/aval.js";
+import { DTypeError, InternalError, ShapeError, ValueError } from "../core/errors.js";
 import type { NDArray } from "../core/ndarray.js";
 import { type Atom, type Eqn, type Graph, type Literal, type Location, newVar, type Var } from "../ir/graph.js";
 import type { Op, Params } from "../ir/op.js";
 import { hereText } from "./here.js";
 import { captureLocation } from "./location.js";
-import { type ArrayHandle, type Operand, Tensor, type TraceOwner } from "./tensor.js";
+import { type ArrayHandle, leakedError, type Operand, Tensor, type TraceOwner } from "./tensor.js";
 
 /** Records the equations of one function while it runs. */
 export class Trace implements TraceOwner {
@@ -43,7 +43,7 @@ export class Trace implements TraceOwner {
     if (!(x instanceof Tensor)) return x;
     const traced = x.traced;
     if (traced?.trace === this) return traced.atom;
-    if (traced && !isOpen(traced.trace, this.parent)) throw leaked(x, traced.trace);
+    if (traced && !isOpen(traced.trace, this.parent)) throw leakedError(x);
     const identity = traced ? traced.atom : x;
     let v = this.#captured.get(identity);
     if (!v) {
@@ -97,13 +97,6 @@ const isOpen = (trace: TraceOwner, from: Trace | undefined): boolean => {
   return false;
 };
 
-function leaked(x: Tensor, trace: TraceOwner): TraceError {
-  return new TraceError(
-    `a traced value ${showAval(x.aval)} left ${trace.name}, the function it was traced in, and was used outside\n` +
-      `  return it from the function instead of storing it in a variable outside${hereText()}`,
-  );
-}
-
 /**
  * Applies an op: records an equation when a function is being traced, else runs it. Errors of the type rule carry the
  * place in the user's code.
@@ -117,16 +110,23 @@ export function bind(op: Op, operands: readonly Operand[], params: Params): Tens
     trace.eqns.push({ op, inputs, params, outputs, location: inherited ? inherited.location : captureLocation() });
     return outputs.map((v) => new Tensor(v.aval, { traced: { trace, atom: v } }));
   }
-  for (const x of operands) if (x instanceof Tensor && x.traced) throw leaked(x, x.traced.trace);
+  for (const x of operands) if (x instanceof Tensor && x.traced) throw leakedError(x);
   return getExecutor().runOp(op, operands, params, types);
 }
 
 function typesOf(op: Op, operands: readonly Operand[], params: Params): Aval[] {
-  try {
-    return op.typeOf(
+  return withPlace(() =>
+    op.typeOf(
       operands.map((x) => x.aval),
       params,
-    );
+    ),
+  );
+}
+
+/** Errors about shapes, dtypes and values that `work` throws say where in the user's code it was. */
+export function withPlace<T>(work: () => T): T {
+  try {
+    return work();
   } catch (error) {
     throw located(error);
   }
@@ -134,9 +134,8 @@ function typesOf(op: Op, operands: readonly Operand[], params: Params): Aval[] {
 
 /** The same error with the user's place behind its message. */
 export function located(error: unknown): unknown {
-  if ((error instanceof ShapeError || error instanceof DTypeError) && !error.message.includes("\n  at ")) {
-    error.message += hereText();
-  }
+  const isUsers = [ShapeError, DTypeError, ValueError].some((kind) => error instanceof kind);
+  if (isUsers && !(error as Error).message.includes("\n  at ")) (error as Error).message += hereText();
   return error;
 }
 

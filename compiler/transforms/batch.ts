@@ -6,12 +6,14 @@ import { type TreeDef, unflatten } from "../core/tree.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import type { ReduceParams } from "../ir/op.js";
 import { bindOne } from "../ops/define.js";
-import { fill, lanesAt } from "../ops/index.js";
+import { lanesAt } from "../ops/index.js";
+import { hereText } from "../trace/here.js";
 import type { Batched } from "../trace/rules.js";
 import { replay, stage } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { currentTrace, getExecutor, isLiteral, withLocation } from "../trace/trace.js";
+import { isLiteral, withLocation } from "../trace/trace.js";
 import { observeTransform } from "./observe.js";
+import { runGraph } from "./run.js";
 
 export interface BatchedGraph {
   readonly graph: Graph;
@@ -107,11 +109,8 @@ export function vmapCall(
   const placed = placeOutputs(batched, wanted, lanes.size);
   observeTransform({ name, transform: "vmap", graph: placed });
   const operands = [...args, ...staged.captures];
-  const results = currentTrace() ? replay(placed, operands).map(asTensor) : getExecutor().run(placed, operands, name);
-  return unflatten(staged.rest, results);
+  return unflatten(staged.rest, runGraph(placed, operands, name));
 }
-
-const asTensor = (x: Operand): Tensor => (isLiteral(x) ? fill(x, []) : x);
 
 /** Where a result wants its batch axis; `path` names it in errors. */
 export interface OutAxis {
@@ -132,7 +131,7 @@ function placeOutputs({ graph, outAxes }: BatchedGraph, wanted: readonly OutAxis
         if (from !== null) {
           throw new ShapeError(
             `vmap: outAxes is null at ${path}, but that result differs between lanes: it is ${showAval(value.aval)} with the batch along axis ${from}\n` +
-              "  give a number for outAxes there, or reduce the result over the batch outside",
+              `  give a number for outAxes there, or reduce the result over the batch outside${hereText()}`,
           );
         }
         return value;
@@ -140,7 +139,7 @@ function placeOutputs({ graph, outAxes }: BatchedGraph, wanted: readonly OutAxis
       const rank = value.aval.shape.length - (from === null ? 0 : 1);
       if (axis > rank || axis < -rank - 1) {
         throw new ShapeError(
-          `vmap: outAxes ${axis} at ${path} is out of range for a result of rank ${rank} per lane, valid ${-rank - 1}..${rank}`,
+          `vmap: outAxes ${axis} at ${path} is out of range for a result of rank ${rank} per lane, valid ${-rank - 1}..${rank}${hereText()}`,
         );
       }
       return lanesAt({ value, axis: from }, axis < 0 ? axis + rank + 1 : axis, size);

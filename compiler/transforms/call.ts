@@ -3,7 +3,7 @@
 import { TraceError } from "../core/errors.js";
 import { type Flat, flatten, type Path, showPath, type TreeDef, unflatten } from "../core/tree.js";
 import { checkHazards } from "../frontend/lint.js";
-import { parameterNames } from "../frontend/source.js";
+import { functionSource, parameterNames } from "../frontend/source.js";
 import { fill } from "../ops/index.js";
 import { argument, constant, isTensorLike, type TensorLike } from "../trace/create.js";
 import { hereText } from "../trace/here.js";
@@ -41,15 +41,30 @@ export interface FlatArgs {
   readonly def: TreeDef;
   /** Leaf i in the user's words, such as `params.w`. */
   name(i: number): string;
+  /** Position of the argument that leaf i is in. */
+  position(i: number): number;
 }
 
 const isLeaf = (x: unknown): boolean => x instanceof Tensor || ArrayBuffer.isView(x);
 
-/** Name of an argument or of a leaf in it: `x`, `params.w[0]`, `argument 2`. */
-export function argumentName(fn: AnyFunction, path: Path): string {
-  const index = path[0] as number;
-  const name = parameterNames(fn)?.[index] ?? `argument ${index}`;
-  return showPath(path.slice(1), name);
+/** Functions that transforms made, with the function each was made of. */
+const madeOf = new WeakMap<AnyFunction, AnyFunction>();
+
+/** Names `made` after the function it was made of by `transform`; its arguments are called as they are there. */
+export function nameAfter(made: AnyFunction, transform: string, fn: AnyFunction): void {
+  Object.defineProperty(made, "name", { value: `${transform}(${nameOf(fn)})` });
+  madeOf.set(made, fn);
+}
+
+/** Name of an argument or of a leaf in it: `x`, `params.w[0]`; `arguments[2]` for one without a name. */
+function argumentName(fn: AnyFunction, path: Path): string {
+  const inner = madeOf.get(fn);
+  if (inner) return argumentName(inner, path);
+  const [index, ...below] = path as [number, ...Path];
+  const names = parameterNames(fn) ?? [];
+  const rest = functionSource(fn)?.node.params.at(-1)?.type === "RestElement" ? names.length - 1 : Infinity;
+  if (index >= rest) return showPath([index - rest, ...below], names[rest] ?? "arguments");
+  return showPath(below, names[index] ?? `arguments[${index}]`);
 }
 
 /** Throws `TraceError` for a leaf that is no tensor, number, boolean or typed array. */
@@ -60,15 +75,15 @@ export function flattenArgs(transform: string, fn: AnyFunction, args: readonly u
     if (isTensorLike(x)) return argument(x);
     throw new TraceError(
       `${transform} of ${nameOf(fn)}: ${name(i)} is ${describe(x)}, but tensors, numbers, booleans and typed arrays are wanted\n` +
-        `  capture it in the function, or make it static: jit(fn, { staticArgnums: [${flat.paths[i]![0]}] })${hereText()}`,
+        `  capture it in the function instead${transform === "jit" ? `, or make it static: jit(fn, { staticArgnums: [${flat.paths[i]![0]}] })` : ""}${hereText()}`,
     );
   });
-  return { leaves, def: flat.def, name };
+  return { leaves, def: flat.def, name, position: (i) => flat.paths[i]![0] as number };
 }
 
 function describe(x: unknown): string {
   if (typeof x === "string") return "a string";
-  if (typeof x === "object" && x !== null) return `a ${x.constructor?.name ?? "object"}`;
+  if (typeof x === "object" && x !== null) return `a ${x.constructor.name}`;
   return `a ${typeof x}`;
 }
 
@@ -88,7 +103,7 @@ export function callTraced(
 ): { outputs: Operand[]; rest: TreeDef } {
   const args = unflatten(shape.def, leaves) as unknown[];
   for (const [i, value] of shape.statics ?? []) args[i] = value;
-  checkHazards(fn, { traced: (i, path) => entryAt(args[i], path) instanceof Tensor });
+  if (!madeOf.has(fn)) checkHazards(fn, { traced: (i, path) => entryAt(args[i], path) instanceof Tensor });
   return flattenResult(transform, fn, fn(...args));
 }
 

@@ -5,14 +5,26 @@ import { broadcastPrefix, PrefixError, showPath, type TreeDef } from "../core/tr
 import { hereText } from "../trace/here.js";
 import type { Tensor } from "../trace/tensor.js";
 import { type Lanes, type OutAxis, vmapCall } from "./batch.js";
-import { type AnyFunction, type Args, callTraced, type FlatArgs, flattenArgs, nameOf, type Result } from "./call.js";
+import {
+  type AnyFunction,
+  type Args,
+  callTraced,
+  type FlatArgs,
+  flattenArgs,
+  nameAfter,
+  nameOf,
+  type Result,
+} from "./call.js";
 
 /** Where batch axes are: an axis (negative ones count from the end), null for "not mapped", or a tree of these. */
 export type Axes = number | null | readonly Axes[] | { readonly [key: string]: Axes };
 
+/** Batch axes of the arguments: one for all, or an array with one entry per argument, each a tree prefix of it. */
+export type InAxes = number | null | readonly Axes[];
+
 export interface VmapOptions {
-  /** Batch axis of each argument. An array has one entry per argument, each a tree prefix of it. Default 0. */
-  readonly inAxes?: Axes;
+  /** Batch axes of the arguments. Default 0. */
+  readonly inAxes?: InAxes;
   /** Where results get their batch axis; a tree prefix of the result. Default 0. */
   readonly outAxes?: Axes;
   /** Number of lanes; needed when every `inAxes` is null. */
@@ -28,7 +40,7 @@ export interface VmapOptions {
  */
 export function vmap<A extends unknown[], R>(
   fn: (...args: A) => R,
-  inAxes?: Axes | VmapOptions,
+  inAxes?: InAxes | VmapOptions,
   outAxes?: Axes,
 ): (...args: Args<A>) => Result<R> {
   if (typeof fn !== "function") throw new LanewiseError(`vmap: ${typeof fn} given, but a function is wanted`);
@@ -42,15 +54,15 @@ export function vmap<A extends unknown[], R>(
       flat.leaves,
       lanes,
       (leaves: Tensor[]) => callTraced("vmap", target, { def: flat.def }, leaves),
-      (def) => outAxesFor(def, options.outAxes),
+      (def) => outAxesFor(target, def, options.outAxes),
     );
   };
-  Object.defineProperty(mapped, "name", { value: `vmap(${nameOf(target)})` });
+  nameAfter(mapped, "vmap", target);
   return mapped as (...args: Args<A>) => Result<R>;
 }
 
 interface ReadOptions {
-  readonly inAxes: Axes;
+  readonly inAxes: InAxes;
   readonly outAxes: Axes;
   readonly axisSize: number | undefined;
 }
@@ -58,11 +70,11 @@ interface ReadOptions {
 const optionNames = ["inAxes", "outAxes", "axisSize"];
 
 /** An object in the second place is always options. */
-function readOptions(second: Axes | VmapOptions | undefined, outAxes: Axes | undefined): ReadOptions {
+function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | undefined): ReadOptions {
   const isOptions = typeof second === "object" && second !== null && !Array.isArray(second);
   if (!isOptions)
     return {
-      inAxes: second === undefined ? 0 : (second as Axes),
+      inAxes: second === undefined ? 0 : (second as InAxes),
       outAxes: outAxes === undefined ? 0 : outAxes,
       axisSize: undefined,
     };
@@ -116,14 +128,13 @@ function checkAxis(axis: unknown, what: string, of: string): asserts axis is num
   throw new ShapeError(`vmap: ${what} of ${of} is ${seen}, but an integer or null is wanted${hereText()}`);
 }
 
-function prefixFor(axes: Axes, def: TreeDef, what: string, fn: AnyFunction | undefined): unknown[] {
+function prefixFor(axes: Axes, def: TreeDef, what: string, fn: AnyFunction): unknown[] {
   try {
     return broadcastPrefix(axes, def);
   } catch (error) {
     if (!(error instanceof PrefixError)) throw error;
-    const of = fn ? ` of ${nameOf(fn)}` : "";
     throw new ShapeError(
-      `vmap${of}: ${what} has the wrong structure at ${showPath(error.path, what)}: it is ${error.seen}, but ${error.wanted}${hereText()}`,
+      `vmap of ${nameOf(fn)}: ${what} has the wrong structure at ${showPath(error.path, what)}: it is ${error.seen}, but ${error.wanted}${hereText()}`,
     );
   }
 }
@@ -146,7 +157,7 @@ function laneCount(
   const bySize = new Map<number, typeof mapped>();
   for (const entry of mapped) bySize.set(entry.size, [...(bySize.get(entry.size) ?? []), entry]);
   const place = ({ axis, i }: (typeof mapped)[0]): string =>
-    `axis ${axis} of argument ${flat.name(i)} of type ${showAval(flat.leaves[i]!.aval)}`;
+    `axis ${axis} of ${/^arguments\[/.test(flat.name(i)) ? "" : "argument "}${flat.name(i)} of type ${showAval(flat.leaves[i]!.aval)}`;
   if (bySize.size > 1) {
     const [most, ...others] = [...bySize].sort(([, a], [, b]) => b.length - a.length) as [
       [number, typeof mapped],
@@ -174,8 +185,8 @@ function laneCount(
   return size;
 }
 
-function outAxesFor(def: TreeDef, outAxes: Axes): OutAxis[] {
-  const perLeaf = prefixFor(outAxes, def, "outAxes", undefined);
+function outAxesFor(fn: AnyFunction, def: TreeDef, outAxes: Axes): OutAxis[] {
+  const perLeaf = prefixFor(outAxes, def, "outAxes", fn);
   const paths = leafPaths(def);
   return perLeaf.map((axis, i) => {
     const path = `${showPath(paths[i]!, "the result")}`;

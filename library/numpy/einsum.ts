@@ -52,11 +52,11 @@ function parse(spec: string, tensors: readonly Tensor[]): Spec {
   if (extra !== undefined) fail("'->' occurs twice");
   const parts = left.split(",");
   if (parts.length !== tensors.length) fail(`it names ${parts.length} operands, but ${tensors.length} are given`);
-  const letters = (part: string, dots: readonly string[]): string[] => {
-    const found = part.replace("...", "…");
-    if (!/^[A-Za-z]*…?[A-Za-z]*$/.test(found)) fail(`'${part}' is not made of letters and one '...'`);
-    return [...found].flatMap((c) => (c === "…" ? dots : [c]));
-  };
+  for (const part of right === undefined ? parts : [...parts, right]) {
+    if (!/^[A-Za-z]*(\.\.\.)?[A-Za-z]*$/.test(part)) fail(`'${part}' is not made of letters and one '...'`);
+  }
+  const letters = (part: string, dots: readonly string[]): string[] =>
+    [...part.replace("...", "…")].flatMap((c) => (c === "…" ? dots : [c]));
   let most: readonly string[] = [];
   const inputs = parts.map((part, i) => {
     const rank = tensors[i]!.ndim;

@@ -1,10 +1,9 @@
 // Elementwise functions under their numpy names, with broadcasting and promotion.
-import type { DType } from "../../compiler/core/dtype.js";
-import { DTypeError } from "../../compiler/core/errors.js";
+import { checkDType, type DType } from "../../compiler/core/dtype.js";
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
-import { hereText } from "../../compiler/trace/here.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
+import { withPlace } from "../../compiler/trace/trace.js";
 import { alike, operand, promotedDType, toDType, together } from "./promote.js";
 
 type UnaryFunction = (x: TensorLike) => Tensor;
@@ -204,9 +203,7 @@ export function where(condition: TensorLike, yes: TensorLike, no: TensorLike): T
 
 /** Elements converted to `dtype`: floats truncate toward zero and saturate, NaN becomes 0, bool is "not zero". */
 export function astype(x: TensorLike, dtype: DType): Tensor {
-  if (!["f32", "i32", "u32", "bool"].includes(dtype)) {
-    throw new DTypeError(`astype: there is no dtype '${String(dtype)}'; there are f32, i32, u32, bool${hereText()}`);
-  }
+  withPlace(() => checkDType(dtype, "astype"));
   const a = operand(x, "astype");
   if (a instanceof Tensor) return a.dtype === dtype && !a.aval.weak ? a : ops.cast(a, dtype);
   return ops.cast(ops.fill(a, []), dtype);

@@ -4,31 +4,37 @@
 //   tensor and JS number   the tensor's dtype; but a fraction beside an integer gives f32, a number beside bool gives
 //                          i32 (whole) or f32 (fraction)
 //   JS numbers alone       f32
-//   a JS number passed to a transformed function is f32, and does not widen what it meets: weak, like the literal
+//   a JS number passed to  f32, also beside an integer: whether it is whole is not known while the function is traced
+//   a transformed function
 import { aval } from "../../compiler/core/aval.js";
 import { castNumber, type DType, isInteger } from "../../compiler/core/dtype.js";
 import { ShapeError, ValueError } from "../../compiler/core/errors.js";
-import { hostArray } from "../../compiler/core/host.js";
 import { type Shape, sameShape, showShape } from "../../compiler/core/shape.js";
 import { literal } from "../../compiler/ir/graph.js";
 import { broadcast, cast } from "../../compiler/ops/index.js";
-import { constant, fromHost, type TensorLike } from "../../compiler/trace/create.js";
+import { constant, type TensorLike, tensorOf } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 
 const rank: Record<DType, number> = { bool: 0, u32: 1, i32: 2, f32: 3 };
 
 /** The dtype two tensors meet in. */
-export const joinDTypes = (a: DType, b: DType): DType => (rank[a] >= rank[b] ? a : b);
+const joinDTypes = (a: DType, b: DType): DType => (rank[a] >= rank[b] ? a : b);
 
 /** A tensor, or a constant for a JS number or boolean. Throws `ValueError` for anything else. */
 export function operand(x: TensorLike, name: string): Operand {
   if (x instanceof Tensor) return x;
   if (typeof x === "number" || typeof x === "boolean") return constant(x);
-  if (ArrayBuffer.isView(x)) return fromHost(hostArray(x));
+  if (ArrayBuffer.isView(x)) return tensorOf(x);
   throw new ValueError(
-    `${name}: ${x === null ? "null" : Array.isArray(x) ? "an array" : `a ${typeof x}`} given, but a tensor or number is wanted\n  make a tensor of it: tensor(x)${hereText()}`,
+    `${name}: ${describe(x)} given, but a tensor or number is wanted\n  make a tensor of it: tensor(x)${hereText()}`,
   );
+}
+
+function describe(x: unknown): string {
+  if (x === null || x === undefined) return String(x);
+  if (Array.isArray(x)) return "an array";
+  return typeof x === "object" ? "an object" : `a ${typeof x}`;
 }
 
 /** The dtype all operands are brought to. `atLeast` is the lowest kind the operation gives. */

@@ -7,7 +7,7 @@ import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
-import { located } from "../../compiler/trace/trace.js";
+import { withPlace } from "../../compiler/trace/trace.js";
 import { operand, promotedDType, stretch, toDType } from "./promote.js";
 
 /** An axis, or several. Negative ones count from the end. */
@@ -21,19 +21,11 @@ export function asTensor(x: TensorLike, name: string): Tensor {
 
 /** Axes from the front; errors carry the user's place. */
 export function axesOf(axis: AxisSpec | null | undefined, x: Tensor, name: string): number[] {
-  try {
-    return resolveAxes(axis, x.ndim, name, showAval(x.aval));
-  } catch (error) {
-    throw located(error);
-  }
+  return withPlace(() => resolveAxes(axis, x.ndim, name, showAval(x.aval)));
 }
 
 export function axisOf(axis: number, rank: number, name: string, of?: string): number {
-  try {
-    return resolveAxis(axis, rank, name, of);
-  } catch (error) {
-    throw located(error);
-  }
+  return withPlace(() => resolveAxis(axis, rank, name, of));
 }
 
 /** The same elements in another shape. One size may be −1: it is worked out. */

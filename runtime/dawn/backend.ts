@@ -17,7 +17,7 @@ import { type BufferOwner, BufferPool, type DeviceBuffer } from "./buffers.js";
 import type { OpenDevice } from "./device.js";
 import { PipelineCache } from "./pipelines.js";
 import { checkPeak, type Prepared, prepare, type Step } from "./prepare.js";
-import type { Risk } from "./risk.js";
+import { blame, guard } from "./risk.js";
 import { Batch, Stream } from "./stream.js";
 import { Reader, upload } from "./transfer.js";
 import { BUFFER_USAGE } from "./usage.js";
@@ -39,14 +39,11 @@ export class DawnBackend implements Backend, BufferOwner {
   /** Scalars that made room for others. The program being encoded may still read them. */
   readonly #evicted: DeviceBuffer[] = [];
   /** The buffers of the program that is being encoded, by slot. */
-  readonly #slots: DeviceBuffer[] = [];
+  readonly #slots: DeviceBuffer[] = []; // has holes where an input is not read
   readonly #bound: DeviceBuffer[] = [];
   /** Batches up to this one may have failed for a reason that nobody was told. */
   #strayBatch = 0;
   #strayError: LanewiseError | undefined;
-  readonly #markFresh = (): void => {
-    this.stream.batch.isFresh = true;
-  };
 
   constructor(open: OpenDevice, compile: Compile) {
     this.#open = open;
@@ -85,8 +82,10 @@ export class DawnBackend implements Backend, BufferOwner {
   }
 
   execute(graph: Graph, inputs: readonly Input[], label: string): Storage[] {
+    this.#open.checkRunning();
     const program = this.#programs.get(graph) ?? this.#prepare(graph, label);
     checkPeak(program);
+    for (const { pipeline } of program.steps) if (pipeline.risk?.error) throw pipeline.risk.error;
     budget.reserve(program.totalOutputBytes);
     const slots = this.#slots;
     slots.length = 0;
@@ -117,10 +116,13 @@ export class DawnBackend implements Backend, BufferOwner {
 
   async read(buffer: DeviceBuffer, aval: Aval): Promise<TypedArray> {
     const { batch } = buffer;
+    this.#open.checkRunning();
     try {
+      if (buffer.risk) await buffer.risk.known; // to copy from a buffer that never was is an error of its own
+      if (buffer.risk?.error) throw buffer.risk.error;
       const elements = await this.#reader.read(buffer, aval);
       await batch.risk?.known;
-      const error = this.#failure(batch) ?? buffer.risk?.error;
+      const error = this.#failure(batch);
       if (error) throw error;
       if (batch.risk?.isPast && buffer.batch === batch) buffer.batch = Batch.none;
       return elements;
@@ -128,6 +130,11 @@ export class DawnBackend implements Backend, BufferOwner {
       if (this.lost !== undefined) throw lostError(aval, this);
       throw batch.risk?.error ?? error;
     }
+  }
+
+  /** Destroys the buffers that lie in the pool. */
+  trim(): void {
+    this.#pool.clear();
   }
 
   /** For tests: the device goes away, as by a driver that was reset. */
@@ -149,7 +156,7 @@ export class DawnBackend implements Backend, BufferOwner {
     if (!(x instanceof Storage)) return this.#scalar(bitsOf(x.value, x.aval.dtype));
     const resident = x.resident as DeviceBuffer | undefined;
     if (resident?.place === this) {
-      if (resident.batch.risk !== undefined || resident.batch.id <= this.#strayBatch) this.#checkWritten(resident);
+      if (resident.batch !== Batch.none) this.#checkWritten(resident);
       return resident;
     }
     checkPresent(x, aval);
@@ -199,12 +206,21 @@ export class DawnBackend implements Backend, BufferOwner {
     if (steps.length === 0) return;
     const outputs = slots.length;
     for (const bytes of scratchBytes) slots.push(this.#pool.acquire(bytes));
+    // Dawn drops a batch as a whole: what it may refuse stands alone in one
+    const isFresh = isRisky(steps, slots, inputs);
+    if (isFresh) this.stream.flush();
     const { batch } = this.stream;
+    batch.isFresh = isFresh;
     for (let i = inputs; i < slots.length; i++) slots[i]!.batch = batch;
-    for (const step of steps) this.#encodeStep(step, slots, batch);
+    const encode = (): void => {
+      for (const step of steps) this.#encodeStep(step, slots, batch);
+    };
+    if (isFresh) batch.add(guard(this.device, blame("bind buffers"), encode).risk);
+    else encode();
     for (let i = slots.length - 1; i >= outputs; i--) this.#pool.release(slots[i]!);
     slots.length = outputs;
-    this.stream.endProgram();
+    if (isFresh) this.stream.flush();
+    else this.stream.endProgram();
   }
 
   #encodeStep(step: Step, slots: readonly DeviceBuffer[], batch: Batch): void {
@@ -217,13 +233,13 @@ export class DawnBackend implements Backend, BufferOwner {
       const buffer = slots[step.slots[i]!]!;
       bound[i] = buffer;
       buffer.usedIn = batch.id;
-      if (buffer.risk) addFresh(batch, buffer.risk);
+      if (buffer.risk) batch.add(buffer.risk);
       if (buffer.batch.risk) batch.add(buffer.batch.risk);
       if (fits && group!.buffers[i] !== buffer) fits = false;
     }
-    if (pipeline.risk) addFresh(batch, pipeline.risk);
+    if (pipeline.risk) batch.add(pipeline.risk);
     if (!group || !fits) {
-      group = this.#groups.get(pipeline.layout, bound, this.#markFresh);
+      group = this.#groups.get(pipeline.layout, bound);
       step.group = group;
     }
     this.stream.dispatch(pipeline.gpu, group.gpu, step.workgroups);
@@ -248,10 +264,14 @@ export class DawnBackend implements Backend, BufferOwner {
   }
 }
 
-/** A batch that uses something new fails if that does, and Dawn may refuse it. */
-function addFresh(batch: Batch, risk: Risk): void {
-  batch.add(risk);
-  batch.isFresh = true;
+/** Something that is used may turn out to have failed: the code, a buffer, or the work that wrote an input. */
+function isRisky(steps: readonly Step[], slots: readonly DeviceBuffer[], inputs: number): boolean {
+  for (const { pipeline } of steps) if (pipeline.risk) return true;
+  for (let i = 0; i < slots.length; i++) {
+    const buffer = slots[i]; // none where an input is not read
+    if (buffer && (buffer.risk || (i < inputs && buffer.batch.risk))) return true;
+  }
+  return false;
 }
 
 /** A result that shows the elements of an input. */

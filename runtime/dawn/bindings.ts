@@ -48,8 +48,8 @@ export class BindGroupCache {
     this.#zero = zero;
   }
 
-  /** The group that binds `buffers` in this order; `isNew` tells when it was created. */
-  get(layout: Layout, buffers: readonly DeviceBuffer[], isNew: () => void): BindGroup {
+  /** The group that binds `buffers` in this order. */
+  get(layout: Layout, buffers: readonly DeviceBuffer[]): BindGroup {
     let key = `${layout.id}`;
     for (const buffer of buffers) key += ` ${buffer.id}`;
     const found = this.#groups.get(key);
@@ -60,7 +60,6 @@ export class BindGroupCache {
     const made = new BindGroup(gpu, key, [...buffers], this.#remove);
     this.#groups.set(key, made);
     tally.bindGroupsCreated++;
-    isNew();
     return made;
   }
 }

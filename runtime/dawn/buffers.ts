@@ -12,6 +12,12 @@ import { BUFFER_USAGE } from "./usage.js";
 const MIB = 1024 * 1024;
 const MIN_BYTES = 64;
 
+/** What a buffer costs at least: Dawn and the driver keep some 2 KiB for each. */
+const CHARGED_BYTES = 4096;
+
+/** Smaller buffers are created without error scopes, which cost as much as the buffer. Should one fail after all, the device's own error event tells. */
+const GUARDED_BYTES = 64 * 1024;
+
 /** Above this, buffers that lie in the pool unused are destroyed before new ones are made. */
 const POOL_BYTES = 256 * MIB;
 
@@ -52,9 +58,13 @@ export class DeviceBuffer implements Resident {
 
   constructor(
     readonly gpu: GPUBuffer,
-    readonly bytes: number,
+    readonly size: number,
     readonly pool: BufferPool,
   ) {}
+
+  get bytes(): number {
+    return Math.max(this.size, CHARGED_BYTES);
+  }
 
   get place(): BufferOwner {
     return this.pool.owner;
@@ -87,7 +97,7 @@ export class BufferPool {
     const found = this.#free.get(size)?.pop();
     if (!found) return this.#create(size);
     this.#order.delete(found);
-    this.#addPooled(-size);
+    this.#addPooled(-found.bytes);
     tally.buffersReused++;
     return found;
   }
@@ -95,10 +105,13 @@ export class BufferPool {
   /** Takes a buffer back. Work encoded before may still use it; work encoded later may be given it. */
   release(buffer: DeviceBuffer): void {
     if (this.owner.lost !== undefined) return;
-    if (buffer.risk?.error) return this.#destroy(buffer);
-    const list = this.#free.get(buffer.bytes);
+    if (buffer.risk?.error) {
+      this.#destroy(buffer);
+      return;
+    }
+    const list = this.#free.get(buffer.size);
     if (list) list.push(buffer);
-    else this.#free.set(buffer.bytes, [buffer]);
+    else this.#free.set(buffer.size, [buffer]);
     this.#order.add(buffer);
     buffer.releasedAt = this.#releases++;
     this.#addPooled(buffer.bytes);
@@ -129,11 +142,11 @@ export class BufferPool {
 
   #create(size: number): DeviceBuffer {
     this.#makeRoom(size);
-    const { device } = this.owner;
-    const { made, risk } = guard(device, blame(`create a buffer of ${showBytes(size)}`), () =>
-      device.createBuffer({ size, usage: BUFFER_USAGE.storage }),
-    );
     tally.buffersCreated++;
+    const { device } = this.owner;
+    const create = (): GPUBuffer => device.createBuffer({ size, usage: BUFFER_USAGE.storage });
+    if (size < GUARDED_BYTES) return new DeviceBuffer(create(), size, this);
+    const { made, risk } = guard(device, blame(`create a buffer of ${showBytes(size)}`), create);
     const buffer = new DeviceBuffer(made, size, this);
     buffer.risk = risk;
     void risk.known.then(() => {
@@ -171,7 +184,7 @@ export class BufferPool {
 
   #destroyOldest(oldest: DeviceBuffer): void {
     this.#order.delete(oldest);
-    const list = this.#free.get(oldest.bytes)!;
+    const list = this.#free.get(oldest.size)!;
     list.splice(list.indexOf(oldest), 1);
     this.#addPooled(-oldest.bytes);
     this.#destroy(oldest);

@@ -22,6 +22,12 @@ const WANTED_FEATURES = ["timestamp-query", "shader-f16", "subgroups"] as const 
 /** Devices are kept for good: one that is collected while a promise of it is pending takes the process along. */
 const kept = new Set<GPUDevice>();
 
+let isExiting = false;
+
+function noteExit(): void {
+  isExiting = true;
+}
+
 type WrapDevice = (device: GPUDevice) => GPUDevice;
 
 let wrapDevice: WrapDevice = (device) => device;
@@ -41,7 +47,7 @@ export class OpenDevice {
   onLost: (() => void) | undefined;
   readonly #whenLost: Promise<unknown>;
 
-  private constructor(gpu: GPUDevice, { adapter, info }: FoundAdapter) {
+  private constructor(gpu: GPUDevice, { info }: FoundAdapter) {
     this.gpu = gpu;
     const name = showAdapter(info);
     const features = WANTED_FEATURES.filter((feature) => gpu.features.has(feature));
@@ -51,7 +57,6 @@ export class OpenDevice {
       this.onLost?.();
     });
     gpu.addEventListener("uncapturederror", (event) => this.onStrayError?.(event.error.message));
-    void adapter; // used up by this device
   }
 
   static async open(found: FoundAdapter): Promise<OpenDevice> {
@@ -65,8 +70,15 @@ export class OpenDevice {
     } catch (error) {
       throw new DeviceError(`${showAdapter(found.info)} gave no device: ${(error as Error).message}`);
     }
+    if (kept.size === 0) process.prependListener("exit", noteExit);
     kept.add(device);
     return new OpenDevice(wrapDevice(device), found);
+  }
+
+  /** Throws `DeviceError` while the process ends: a promise that Dawn makes then aborts it. */
+  checkRunning(): void {
+    if (isExiting)
+      throw new DeviceError(`the process is ending: nothing more can run on ${this.info.name} in an "exit" handler`);
   }
 
   /** After a promise of the device was rejected: waits until it is known whether the device was lost. */

@@ -78,9 +78,9 @@ export class Reader {
 
   async #copy(from: GPUBuffer, offsetBytes: number, bytes: number, target: TypedArray, dtype: DType): Promise<void> {
     const size = stagingSize(bytes);
+    const staging = this.#takeIdle(size) ?? (await this.#create(size));
     this.#stream.flushIfFresh(); // if others fail, this copy shall not fail with them
-    const staging = this.#acquire(size);
-    const batch = this.#stream.batch;
+    const { batch } = this.#stream;
     try {
       this.#stream.copy(from, offsetBytes, staging, bytes);
       this.#stream.flush();
@@ -109,25 +109,31 @@ export class Reader {
     this.#release(staging, size);
   }
 
-  #acquire(size: number): GPUBuffer {
+  #takeIdle(size: number): GPUBuffer | undefined {
     const found = this.#idle.get(size)?.pop();
-    if (found) {
-      this.#idleBytes -= size;
-      tally.buffersReused++;
-      return found;
-    }
-    tally.buffersCreated++;
+    if (!found) return undefined;
+    this.#idleBytes -= size;
+    tally.buffersReused++;
+    return found;
+  }
+
+  /** Waits until it is known that there is room: mapping a buffer that never was is an error of its own. */
+  async #create(size: number): Promise<GPUBuffer> {
     const { gpu } = this.#device;
     const { made, risk } = guard(gpu, blame(`create a buffer of ${showBytes(size)}`), () =>
       gpu.createBuffer({ size, usage: BUFFER_USAGE.staging }),
     );
-    this.#stream.batch.add(risk);
-    this.#stream.batch.isFresh = true;
+    await risk.known;
+    if (risk.error) throw risk.error;
+    tally.buffersCreated++;
     return made;
   }
 
   #release(staging: GPUBuffer, size: number): void {
-    if (this.#idleBytes + size > IDLE_STAGING_BYTES) return staging.destroy();
+    if (this.#idleBytes + size > IDLE_STAGING_BYTES) {
+      staging.destroy();
+      return;
+    }
     this.#idleBytes += size;
     const list = this.#idle.get(size);
     if (list) list.push(staging);

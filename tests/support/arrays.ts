@@ -67,8 +67,7 @@ export function specialOperands(dtypes: readonly DType[]): NDArray[] {
 export const specialConstants = (dtype: DType): readonly number[] => specials[dtype];
 
 /** The same numbers, f32 in 64 bits. */
-export const widened = (x: NDArray): NDArray =>
-  x.dtype === "f32" ? { ...x, data: Float64Array.from(x.data) } : x;
+export const widened = (x: NDArray): NDArray => (x.dtype === "f32" ? { ...x, data: Float64Array.from(x.data) } : x);
 
 /** Entry `i` of `x` along `axis`. */
 export function lane(x: NDArray, axis: number, i: number): NDArray {
@@ -87,8 +86,7 @@ export function stackLanes(lanes: readonly NDArray[], axis: number, of: Aval): N
   const [outer, n, inner] = around(shape, axis);
   const data = allocate(of.dtype, sizeOf(shape));
   lanes.forEach((x, i) => {
-    for (let o = 0; o < outer; o++)
-      data.set(x.data.subarray(o * inner, (o + 1) * inner), (o * n + i) * inner);
+    for (let o = 0; o < outer; o++) data.set(x.data.subarray(o * inner, (o + 1) * inner), (o * n + i) * inner);
   });
   return { dtype: of.dtype, shape, data };
 }

@@ -1,6 +1,7 @@
 // The promises of fuse and plan, checked on what they made.
-import { sizeOf } from "../../compiler/core/shape.js";
+
 import type { NDArray } from "../../compiler/core/ndarray.js";
+import { sizeOf } from "../../compiler/core/shape.js";
 import type { Var } from "../../compiler/ir/graph.js";
 import type { FusedGraph } from "../../compiler/ir/kernel.js";
 import type { BufferRef, DeviceLimits, Program } from "../../compiler/ir/program.js";
@@ -41,8 +42,10 @@ export function faultsOfProgram(program: Program, limits: DeviceLimits): string[
     }
     if (new Set([...from, ...to]).size !== from.length + to.length)
       faults.push(`${kernel} binds a buffer twice: ${from} -> ${to}`);
-    if (from.length + to.length > limits.maxStorageBuffers) faults.push(`${kernel} binds ${from.length + to.length} buffers`);
-    if (workgroups.some((n) => n < 1 || n > limits.maxWorkgroups)) faults.push(`${kernel} has ${workgroups} workgroups`);
+    if (from.length + to.length > limits.maxStorageBuffers)
+      faults.push(`${kernel} binds ${from.length + to.length} buffers`);
+    if (workgroups.some((n) => n < 1 || n > limits.maxWorkgroups))
+      faults.push(`${kernel} has ${workgroups} workgroups`);
     const bindings = [...wgsl.matchAll(/@binding\((\d+)\)/g)].map((found) => Number(found[1]));
     if (bindings.some((n, i) => n !== i)) faults.push(`${kernel} declares bindings ${bindings}`);
     for (const x of to) {
@@ -66,8 +69,7 @@ export function faultsOfProgram(program: Program, limits: DeviceLimits): string[
 }
 
 /** WebGPU has no empty buffers: four bytes at least. */
-const bytesOfInputs = ({ graph }: Program): number[] =>
-  graph.inputs.map((v) => Math.max(4, sizeOf(v.aval.shape) * 4));
+const bytesOfInputs = ({ graph }: Program): number[] => graph.inputs.map((v) => Math.max(4, sizeOf(v.aval.shape) * 4));
 
 /** Runs kernel by kernel on the CPU: each from nothing but its loads, by nothing but its equations. */
 export function interpretFused({ graph, kernels, memory }: FusedGraph, inputs: readonly NDArray[]): NDArray[] {

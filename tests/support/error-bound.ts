@@ -18,7 +18,8 @@ export function errorBounds(graph: Graph, inputs: readonly NDArray[]): Float64Ar
     Float64Array.from(want.data, (x, i) => {
       const deviations = disturbed.map((run) => Math.abs(run[k]!.data[i]! - x));
       // not a number in some run and not in others: anything goes
-      if (deviations.some(Number.isNaN)) return Number.isNaN(x) && disturbed.every((r) => Number.isNaN(r[k]!.data[i]!)) ? 0 : Infinity;
+      if (deviations.some(Number.isNaN))
+        return Number.isNaN(x) && disturbed.every((r) => Number.isNaN(r[k]!.data[i]!)) ? 0 : Infinity;
       if (!Number.isFinite(x)) return 0;
       const isHuge = Math.abs(x) > 1e37;
       return isHuge ? Infinity : MARGIN * Math.max(...deviations) + 2 * ulpAt(x) + 1e-36;

@@ -283,7 +283,8 @@ const padRule: Rule = (c) => {
   if (!v) return undefined;
   const scalar = c.value((w) => w.x.ndim === 0 && w.x.dtype === v.x.dtype);
   const low = v.x.shape.map((n) => c.below(3) - Math.min(1, n));
-  const params = { low, high: low.map(() => c.below(2)), interior: low.map(() => c.below(2)) };
+  const high = v.x.shape.map((n) => c.below(3) - (n > 1 ? 1 : 0));
+  const params = { low, high, interior: low.map(() => c.below(2)) };
   const useScalar = scalar !== undefined && c.below(2) === 0;
   return {
     x: ops.pad(v.x, useScalar ? scalar.x : constant(1, v.x.dtype), params),
@@ -296,9 +297,7 @@ const concatenateRule: Rule = (c) => {
   if (!v) return undefined;
   const axis = c.below(v.x.ndim);
   const fits = (w: Value): boolean =>
-    w.x.dtype === v.x.dtype &&
-    w.x.ndim === v.x.ndim &&
-    sameShape(removeAt(w.x.shape, axis), removeAt(v.x.shape, axis));
+    w.x.dtype === v.x.dtype && w.x.ndim === v.x.ndim && sameShape(removeAt(w.x.shape, axis), removeAt(v.x.shape, axis));
   const parts = [v, c.value(fits)!, ...(c.below(2) ? [c.value(fits)!] : [])];
   return {
     x: ops.concatenate(

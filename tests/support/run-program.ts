@@ -4,7 +4,13 @@ import { allocate, DEVICE_ELEMENT_BYTES, type DType, type TypedArray } from "../
 import type { NDArray } from "../../compiler/core/ndarray.js";
 import { sizeOf } from "../../compiler/core/shape.js";
 import type { Graph } from "../../compiler/ir/graph.js";
-import { baseLimits, type BufferRef, type DeviceLimits, type Dispatch, type Program } from "../../compiler/ir/program.js";
+import {
+  type BufferRef,
+  baseLimits,
+  type DeviceLimits,
+  type Dispatch,
+  type Program,
+} from "../../compiler/ir/program.js";
 import { findAdapter, showAdapter } from "../../runtime/dawn/adapter.js";
 import { OpenDevice } from "../../runtime/dawn/device.js";
 import { BUFFER_USAGE, MAP_READ, STAGE_COMPUTE } from "../../runtime/dawn/usage.js";

@@ -1,0 +1,102 @@
+// Every op record on the GPU: for each dtype what the interpreter computes, also for special values and under vmap.
+import { expect, inject } from "vitest";
+import { aval } from "../../compiler/core/aval.js";
+import type { NDArray } from "../../compiler/core/ndarray.js";
+import { sizeOf } from "../../compiler/core/shape.js";
+import type { Graph } from "../../compiler/ir/graph.js";
+import { interpret } from "../../compiler/scalar/interpret.js";
+import { batchGraph } from "../../compiler/transforms/batch.js";
+import { differenceBeyond, specialOperands } from "../support/arrays.js";
+import { gpuTest } from "../support/gpu.js";
+import { loopOverLanes, waysToBatch } from "../support/lanes.js";
+import { chunks, type Job, pack } from "../support/pack.js";
+import { runOnGpu } from "../support/run-program.js";
+import { randomStream } from "../support/ulp.js";
+import { allCalls, type Call, drawInputs, oneEqn } from "./calls.js";
+import { Tally } from "./tally.js";
+
+const gpu = inject("gpu");
+const tally = new Tally("adapter" in gpu ? gpu.adapter : "no GPU");
+
+/** Calls of one program. */
+const PER_PROGRAM = 120;
+const VMAP_CASES = 60;
+
+/** A job with the results it should have. */
+interface Case extends Job {
+  readonly name: string;
+  readonly ulp: number;
+  readonly want: readonly NDArray[];
+}
+
+gpuTest("every op gives on the GPU what it gives on the CPU", async () => {
+  await checkAll("GPU = CPU", allCalls.map(usualCase));
+});
+
+gpuTest("and so it does for NaN, infinities, zeros and the extreme integers", async () => {
+  const elementwise = allCalls.filter(({ op, graph }) => op.kind === "elementwise" && graph.inputs.length > 0);
+  await checkAll("GPU = CPU on special values", elementwise.map(specialCase));
+});
+
+gpuTest("a sample of vmapped calls gives what a loop over lanes gives on the CPU", async () => {
+  const random = randomStream(20);
+  const batchable = allCalls.filter(({ graph }) => graph.inputs.length > 0);
+  const picked = Array.from({ length: VMAP_CASES }, () => batchable[Math.floor(random() * batchable.length)]!);
+  await checkAll(
+    "vmap = loop over lanes",
+    picked.map((call, i) => vmapCase(call, [0, 1, 2, 10][i % 4]!, random)),
+  );
+});
+
+const caseOf = ({ op, name }: Call, graph: Graph, inputs: readonly NDArray[], want: readonly NDArray[]): Case => ({
+  graph,
+  inputs,
+  name,
+  ulp: op.ulp,
+  want,
+});
+
+function usualCase(call: Call): Case {
+  const inputs = drawInputs(call);
+  return caseOf(call, call.graph, inputs, interpret(call.graph, inputs));
+}
+
+function specialCase(call: Call): Case {
+  const inputs = specialOperands(call.graph.inputs.map((v) => v.aval.dtype));
+  const operands = inputs.map((x) => ({ kind: "var" as const, aval: aval(x.dtype, x.shape) }));
+  const graph = oneEqn(call.op, operands, call.graph.eqns[0]!.params);
+  return caseOf(call, graph, inputs, interpret(graph, inputs));
+}
+
+function vmapCase(call: Call, size: number, random: () => number): Case {
+  const ranks = call.graph.inputs.map((v) => v.aval.shape.length);
+  const [inAxes] = waysToBatch(ranks, 1, random);
+  const batched = batchGraph(call.graph, inAxes!, size);
+  const inputs = drawInputs(
+    call,
+    batched.graph.inputs.map((v) => v.aval),
+  );
+  const want = loopOverLanes(call.graph, inputs, inAxes!, batched.outAxes, size);
+  return { ...caseOf(call, batched.graph, inputs, want), name: `${call.name} along [${inAxes}], ${size} lanes` };
+}
+
+/** Runs all cases in few programs. Cases with results of one size lie side by side: their kernels can be one. */
+async function checkAll(relation: string, cases: readonly Case[]): Promise<void> {
+  const order = ({ graph, inputs }: Case): string =>
+    `${String(sizeOf(graph.outputs[0]!.aval.shape)).padStart(9)} ${inputs.map((x) => x.dtype).join()}`;
+  const sorted = [...cases].sort((a, b) => (order(a) < order(b) ? -1 : 1));
+  const faults: string[] = [];
+  for (const some of chunks(sorted, PER_PROGRAM)) {
+    const job = pack(some);
+    const results = await runOnGpu(job.graph, job.inputs);
+    let at = 0;
+    for (const { name, ulp, want } of some) {
+      for (const x of want) {
+        const found = differenceBeyond(results[at++]!, x, ulp);
+        if (found) faults.push(`${name} (${ulp} ulp): ${found}`);
+      }
+    }
+    tally.count(relation, some.length);
+  }
+  expect(faults).toEqual([]);
+}
