@@ -8,6 +8,9 @@ export type { Nested } from "./compiler/core/ndarray.js";
 export type { Shape } from "./compiler/core/shape.js";
 export type { TensorLike } from "./compiler/trace/create.js";
 export { Tensor } from "./compiler/trace/tensor.js";
+export { jvp, vjp } from "./compiler/transforms/directional.js";
+export { type Gradients, type GradOptions, grad, valueAndGrad } from "./compiler/transforms/grad.js";
+export { hessian, type JacobianOptions, jacfwd, jacrev } from "./compiler/transforms/jacobian.js";
 // For tools, such as `lanewise dump`: not for programs, and not held stable between versions.
 export type { TransformEvent } from "./compiler/transforms/observe.js";
 export { type Axes, type InAxes, type VmapOptions, vmap } from "./compiler/transforms/vmap.js";

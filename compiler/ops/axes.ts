@@ -1,11 +1,12 @@
-// Views that rearrange axes: broadcast, reshape, transpose, expandDims, squeeze, flip.
+// Views that rearrange axes: broadcast (and its transpose, reduceSum), reshape, transpose, expandDims, squeeze, flip.
 import { aval, showAval } from "../core/aval.js";
 import { ShapeError } from "../core/errors.js";
 import { checkShape, insertAt, type Shape, showShape, sizeOf } from "../core/shape.js";
-import { register, type ViewOp } from "../ir/op.js";
+import { type ReduceParams, register, type ViewOp } from "../ir/op.js";
 import type { Batched } from "../trace/rules.js";
 import { type Operand, Tensor } from "../trace/tensor.js";
 import { affineView, bindOne, viewSamples } from "./define.js";
+import { fold, reduction } from "./reduction.js";
 
 const identity = (from: number) => ({ from, scale: 1, offset: 0 });
 
@@ -37,6 +38,23 @@ export const fillOp = affineView("broadcast", {
     );
     return { value: broadcast(x!.value, [size, ...shape], moved), axis: 0 };
   },
+  transpose(ct, _operands, [x], params) {
+    const { shape, axes } = params as { shape: Shape; axes: readonly number[] };
+    const own = axes.filter((axis, k) => x!.shape[k] === shape[axis]);
+    const repeated = shape.map((_, axis) => axis).filter((axis) => !own.includes(axis));
+    const summed = repeated.length === 0 ? ct : reduceSum(ct, repeated);
+    // the axes left stand in the order of the result
+    const order = [...own].sort((a, b) => a - b);
+    return [
+      reshape(
+        transpose(
+          summed,
+          own.map((axis) => order.indexOf(axis)),
+        ),
+        x!.shape,
+      ),
+    ];
+  },
   samples: [
     { shape: [3], params: { shape: [2, 3], axes: [1] } },
     { shape: [2, 1], params: { shape: [2, 4, 3], axes: [0, 2] } },
@@ -49,6 +67,29 @@ export const fillOp = affineView("broadcast", {
 export function broadcast(x: Operand, shape: Shape, axes: readonly number[]): Tensor {
   return bindOne(fillOp, [x], { shape, axes });
 }
+
+/** Σ over `axes`; of nothing it is 0. f32 sums on the CPU are carried in f64. */
+export const reduceSum = reduction("reduceSum", {
+  takes: ["f32", "i32", "u32"],
+  ...fold(
+    () => 0,
+    (b, x, y) => b.add(x, y),
+  ),
+  row(data, from, to, dtype) {
+    let sum = 0;
+    if (dtype === "f32") for (let i = from; i < to; i++) sum += data[i]!;
+    else for (let i = from; i < to; i++) sum = (sum + data[i]!) | 0;
+    return sum;
+  },
+  jvp: ([dx], _operands, _result, params) => reduceSum(dx!, (params as ReduceParams).axes),
+  transpose(ct, _operands, [x], params) {
+    const { axes } = params as ReduceParams;
+    const kept = x!.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+    return [broadcast(ct, x!.shape, kept)];
+  },
+  domain: [0.1, 4],
+  ulp: 16,
+});
 
 /** A full tensor of one constant or scalar. */
 export const fill = (x: Operand, shape: Shape): Tensor => broadcast(x, shape, []);
@@ -82,6 +123,7 @@ const reshapeOp = register<ViewOp>({
     }
     return { value: reshape(moveAxis(x!.value, x!.axis!, 0), [size, ...shape]), axis: 0 };
   },
+  transpose: (ct, _operands, [x]) => [reshape(ct, x!.shape)],
   samples: viewSamples([
     { shape: [2, 6], params: { shape: [3, 4] } },
     { shape: [12], params: { shape: [2, 3, 2] } },
@@ -111,6 +153,15 @@ const transposeOp = affineView("transpose", {
     const b = x!.axis!;
     const bumped = perm.map((axis) => (axis < b ? axis : axis + 1));
     return { value: transpose(x!.value, insertAt(bumped, b, b)), axis: b };
+  },
+  transpose(ct, _operands, _types, params) {
+    const { perm } = params as { perm: readonly number[] };
+    return [
+      transpose(
+        ct,
+        perm.map((_, axis) => perm.indexOf(axis)),
+      ),
+    ];
   },
   samples: [
     { shape: [2, 3], params: { perm: [1, 0] } },
@@ -162,6 +213,7 @@ const expandDimsOp = affineView("expandDims", {
       axis: at,
     };
   },
+  transpose: (ct, _operands, _types, params) => [squeeze(ct, (params as { axes: readonly number[] }).axes)],
   samples: [
     { shape: [3], params: { axes: [0] } },
     { shape: [2, 3], params: { axes: [1, 3] } },
@@ -193,6 +245,7 @@ const squeezeOp = affineView("squeeze", {
     const bumped = axes.map((axis) => (axis < b ? axis : axis + 1));
     return { value: squeeze(x!.value, bumped), axis: b - bumped.filter((axis) => axis < b).length };
   },
+  transpose: (ct, _operands, _types, params) => [expandDims(ct, (params as { axes: readonly number[] }).axes)],
   samples: [
     { shape: [1, 3], params: { axes: [0] } },
     { shape: [2, 1, 3, 1], params: { axes: [1, 3] } },
@@ -217,6 +270,7 @@ const flipOp = affineView("flip", {
       axis: b,
     };
   },
+  transpose: (ct, _operands, _types, params) => [flip(ct, (params as { axes: readonly number[] }).axes)],
   samples: [
     { shape: [4], params: { axes: [0] } },
     { shape: [2, 3], params: { axes: [0, 1] } },

@@ -2,8 +2,10 @@
 import { aval, showAval } from "../core/aval.js";
 import { type DType, dtypes } from "../core/dtype.js";
 import { DTypeError } from "../core/errors.js";
+import { literal } from "../ir/graph.js";
 import { type ElementwiseOp, register, shaped } from "../ir/op.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
+import { fill } from "./axes.js";
 import { allDTypes, binary, bindOne, elementwiseAval, unary } from "./define.js";
 
 const numbers = ["f32", "i32", "u32"] as const;
@@ -55,6 +57,14 @@ const selectOp = register<ElementwiseOp>({
     return [aval(yes.dtype, shape, Boolean(yes.weak && no.weak))];
   },
   scalar: (b, [condition, yes, no]) => b.select(condition!, yes!, no!),
+  jvp: ([, dyes, dno], [condition], result) => {
+    const zero = fill(literal(0, aval("f32", [])), result.aval.shape);
+    return select(condition!, dyes ?? zero, dno ?? zero);
+  },
+  transpose(ct, [condition, yes, no]) {
+    const zero = fill(literal(0, aval("f32", [])), ct.aval.shape);
+    return [undefined, yes ? undefined : select(condition!, ct, zero), no ? undefined : select(condition!, zero, ct)];
+  },
   identity: ([condition]) => (condition === undefined ? undefined : condition ? 1 : 2),
   samples: allDTypes.map((dtype) => ({
     inputs: [shaped("bool", 3, 4), shaped(dtype, 3, 4), shaped(dtype, 3, 4)],
@@ -72,6 +82,9 @@ const castOp = register<ElementwiseOp>({
   kind: "elementwise",
   typeOf: ([x], params) => [aval((params as { dtype: DType }).dtype, x!.shape)],
   scalar: (b, [x], params) => b.cast(x!, (params as { dtype: DType }).dtype),
+  // from float to float there is but one way
+  jvp: ([dx]) => dx,
+  transpose: (ct) => [ct],
   samples: dtypes.flatMap((from) =>
     dtypes.filter((dtype) => dtype !== from).map((dtype) => ({ inputs: [shaped(from, 3, 4)], params: { dtype } })),
   ),

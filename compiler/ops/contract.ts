@@ -9,6 +9,7 @@ import { Position } from "../ir/position.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { gatherStrided } from "../ir/strided.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
+import { transpose } from "./axes.js";
 import { bindOne } from "./define.js";
 
 /** Axes of lhs and rhs that are paired, [lhs axes, rhs axes]. */
@@ -152,6 +153,11 @@ const dotOp = register<ContractionOp>({
     const lhsFree = free(lhs.aval, batch[0], contract[0]).length;
     return { value: dotGeneral(lhs, rhs, dims), axis: batch[0].length + lhsFree + before };
   },
+  transpose(ct, [lhs, rhs], [x, y], params) {
+    const dims = params as DotDims;
+    if (!lhs) return [transposeDot(ct, rhs!, x!, y!, dims, 0), undefined];
+    return [undefined, transposeDot(ct, lhs, y!, x!, dims, 1)];
+  },
   samples: (["f32", "i32", "u32"] as const).flatMap((dtype) =>
     [
       { lhs: [3, 4], rhs: [4, 2], params: dims([[1], [0]]) },
@@ -177,6 +183,31 @@ const dotOp = register<ContractionOp>({
   ),
   ulp: 16,
 });
+
+/** Cotangent of operand `side`, of type `own`; the other one has type `other`. */
+function transposeDot(
+  ct: Tensor,
+  partner: Operand,
+  own: Aval,
+  other: Aval,
+  { contract, batch }: DotDims,
+  side: 0 | 1,
+): Tensor {
+  const [ownContract, otherContract] = side === 0 ? contract : [contract[1], contract[0]];
+  const [ownBatch, otherBatch] = side === 0 ? batch : [batch[1], batch[0]];
+  const ownFree = free(own, ownBatch, ownContract);
+  const otherFree = free(other, otherBatch, otherContract);
+  // ct is [batch, free axes of lhs, free axes of rhs]
+  const lanes = ownBatch.map((_, i) => i);
+  const first = lanes.length + (side === 0 ? ownFree.length : 0);
+  const theirs = otherFree.map((_, i) => first + i);
+  const product = dotGeneral(ct, partner, { contract: [theirs, otherFree], batch: [lanes, otherBatch] });
+  // which is [batch, free axes of `own`, contracted axes in the order of `other`]
+  const byOther = otherContract.map((_, i) => i).sort((i, j) => otherContract[i]! - otherContract[j]!);
+  const axes = [...ownBatch, ...ownFree, ...byOther.map((i) => ownContract[i]!)];
+  const perm = axes.map((_, axis) => axes.indexOf(axis));
+  return perm.every((axis, i) => axis === i) ? product : transpose(product, perm);
+}
 
 function dims(contract: DotDims["contract"], batch: DotDims["batch"] = [[], []]): DotDims {
   return { contract, batch };
@@ -204,7 +235,7 @@ function multiply(out: TypedArray, a: TypedArray, b: TypedArray, i: number, { m,
     const width = Math.min(BLOCK_N, n - left);
     for (let top = 0; top < m; top += 4) {
       const height = Math.min(4, m - top);
-      rows.fill(0);
+      rows.fill(k === 1 ? -0 : 0); // a single product keeps its sign
       for (let p0 = 0; p0 < k; p0 += BLOCK_K) {
         const p1 = Math.min(p0 + BLOCK_K, k);
         if (height === 4) fourRows(rows, a, b, a0 + top * k, b0 + left, k, n, p0, p1, width);

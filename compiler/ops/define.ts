@@ -7,6 +7,7 @@ import { sameShape, sizeOf, stridesOf } from "../core/shape.js";
 import {
   type AxisMap,
   type ElementwiseOp,
+  findOp,
   type Params,
   register,
   type Sample,
@@ -17,7 +18,7 @@ import {
 import { Position } from "../ir/position.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { gatherStrided } from "../ir/strided.js";
-import type { BatchRule } from "../trace/rules.js";
+import type { BatchRule, JvpRule, TransposeRule } from "../trace/rules.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { bind } from "../trace/trace.js";
 
@@ -32,6 +33,24 @@ interface ElementwiseSpec {
   readonly domain?: Range | readonly Range[];
   readonly wide?: (...args: number[]) => number;
   readonly identity?: ElementwiseOp["identity"];
+  readonly transpose?: TransposeRule;
+}
+
+/** A zero tangent: the op is constant between its jumps. */
+export const flat = (): undefined => undefined;
+
+interface UnarySpec extends ElementwiseSpec {
+  scalar(b: ScalarBuilder, x: Scalar): Scalar;
+  /** Tangent of y = f(x). */
+  jvp?(dx: Tensor, x: Operand, y: Tensor): Tensor | undefined;
+}
+
+type Partial = (d: Tensor, x: Operand, y: Operand, z: Tensor) => Tensor | undefined;
+
+interface BinarySpec extends ElementwiseSpec {
+  scalar(b: ScalarBuilder, x: Scalar, y: Scalar): Scalar;
+  /** What the tangent of x, and that of y, give to the tangent of z = f(x, y). */
+  readonly jvp?: readonly [Partial, Partial];
 }
 
 export type Unary = ((x: Operand) => Tensor) & { readonly op: ElementwiseOp };
@@ -41,20 +60,27 @@ export type Binary = ((x: Operand, y: Operand) => Tensor) & { readonly op: Eleme
 export const bindOne = (op: Parameters<typeof bind>[0], operands: readonly Operand[], params: Params = {}): Tensor =>
   bind(op, operands, params)[0]!;
 
-export function unary(
-  name: string,
-  spec: ElementwiseSpec & { scalar: (b: ScalarBuilder, x: Scalar) => Scalar },
-): Unary {
-  const op = elementwise(name, 1, spec, (b, [x]) => spec.scalar(b, x!));
+export function unary(name: string, spec: UnarySpec): Unary {
+  const { jvp } = spec;
+  const rule: JvpRule | undefined = jvp && (([dx], [x], y) => jvp(dx!, x!, y));
+  const op = elementwise(name, 1, spec, (b, [x]) => spec.scalar(b, x!), rule);
   return Object.assign((x: Operand) => bindOne(op, [x]), { op });
 }
 
-export function binary(
-  name: string,
-  spec: ElementwiseSpec & { scalar: (b: ScalarBuilder, x: Scalar, y: Scalar) => Scalar },
-): Binary {
-  const op = elementwise(name, 2, spec, (b, [x, y]) => spec.scalar(b, x!, y!));
+export function binary(name: string, spec: BinarySpec): Binary {
+  const { jvp } = spec;
+  const rule: JvpRule | undefined =
+    jvp && (([dx, dy], [x, y], z) => sumOf([dx && jvp[0](dx, x!, y!, z), dy && jvp[1](dy, x!, y!, z)]));
+  const op = elementwise(name, 2, spec, (b, [x, y]) => spec.scalar(b, x!, y!), rule);
   return Object.assign((x: Operand, y: Operand) => bindOne(op, [x, y]), { op });
+}
+
+/** Σ of tangents or cotangents, where undefined is zero. */
+export function sumOf(terms: readonly (Tensor | undefined)[]): Tensor | undefined {
+  const there = terms.filter((x) => x !== undefined);
+  if (there.length <= 1) return there[0];
+  const add = findOp("add")!;
+  return there.reduce((sum, x) => bindOne(add, [sum, x]));
 }
 
 function elementwise(
@@ -62,6 +88,7 @@ function elementwise(
   arity: number,
   spec: ElementwiseSpec,
   scalar: ElementwiseOp["scalar"],
+  jvp: JvpRule | undefined,
 ): ElementwiseOp {
   return register<ElementwiseOp>({
     name,
@@ -73,6 +100,8 @@ function elementwise(
     scalar,
     ...(spec.wide ? { wide: spec.wide } : {}),
     ...(spec.identity ? { identity: spec.identity } : {}),
+    ...(jvp ? { jvp } : {}),
+    ...(spec.transpose ? { transpose: spec.transpose } : {}),
     samples: spec.takes.map((dtype) => sampleOf(dtype, arity, spec.domain)),
     ulp: spec.ulp ?? 0,
   });
@@ -93,7 +122,7 @@ function drawRange(dtype: DType, domain: ElementwiseSpec["domain"], k: number): 
 }
 
 /** The dtype all operands share. Throws `DTypeError` when they differ or the op does not take it. */
-export function commonDType(name: string, inputs: readonly Aval[], takes: readonly DType[]): DType {
+function commonDType(name: string, inputs: readonly Aval[], takes: readonly DType[]): DType {
   const dtype = inputs[0]!.dtype;
   if (inputs.some((x) => x.dtype !== dtype)) {
     throw new DTypeError(
@@ -125,6 +154,7 @@ interface AffineViewSpec {
   typeOf(input: Aval, params: never): Aval;
   axes(input: Aval, output: Aval, params: never): AxisMap[];
   batch: BatchRule;
+  transpose: TransposeRule;
   readonly samples: readonly { shape: readonly number[]; params: Params }[];
   readonly keepsOrder?: boolean;
 }
@@ -163,6 +193,7 @@ export function affineView(name: string, spec: AffineViewSpec): ViewOp {
       return { dtype: output.dtype, shape: output.shape, data };
     },
     batch: spec.batch,
+    transpose: spec.transpose,
     samples: viewSamples(spec.samples),
     ulp: 0,
     ...(spec.keepsOrder ? { keepsOrder: true } : {}),

@@ -3,11 +3,16 @@ import { type Aval, aval, showAval } from "../core/aval.js";
 import { allocate, isInteger } from "../core/dtype.js";
 import { DTypeError, ShapeError } from "../core/errors.js";
 import { type Shape, sizeOf } from "../core/shape.js";
+import { literal } from "../ir/graph.js";
 import { register, shaped, type ViewOp } from "../ir/op.js";
 import { Position } from "../ir/position.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { lanesAt, moveAxis } from "./axes.js";
+import { max, min } from "./arithmetic.js";
+import { broadcast, lanesAt, moveAxis } from "./axes.js";
+import { cast, eq } from "./compare.js";
+import { dotGeneral } from "./contract.js";
 import { allDTypes, bindOne } from "./define.js";
+import { iota } from "./slicing.js";
 
 /** `axis`: the axis of x that is read; `batch`: leading axes of x and of the indices that go in step. */
 export interface GatherParams {
@@ -105,6 +110,30 @@ const gatherOp = register<ViewOp>({
     // the lanes are one more outer axis of x
     const value = gather(moveAxis(x!.value, x!.axis!, batch), indices!.value, { axis: axis + 1, batch });
     return { value, axis: batch };
+  },
+  transpose(ct, [, indices], [x], params) {
+    // Σ over the reads of each element, as a product with the matrix of what reads what: in a fixed order
+    const { axis, batch } = params as GatherParams;
+    const { n, outer, inner, inside } = gatherShape(x!, indices!.aval, { axis, batch });
+    const type = indices!.aval.dtype;
+    const constant = (value: number) => literal(value, aval(type, []));
+    const clamped = max(min(indices!, constant(n - 1)), constant(0));
+    const lanes = indices!.aval.shape;
+    const reads = eq(
+      broadcast(
+        clamped,
+        [...lanes, n],
+        lanes.map((_, i) => i),
+      ),
+      iota(type, [...lanes, n], lanes.length),
+    );
+    const axes = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i);
+    const back = dotGeneral(ct, cast(reads, "f32"), {
+      contract: [axes(batch + outer.length, inside.length), axes(batch, inside.length)],
+      batch: [axes(0, batch), axes(0, batch)],
+    });
+    // [batch, outer, inner, n] to [batch, outer, n, inner]
+    return [moveAxis(back, batch + outer.length + inner.length, axis), undefined];
   },
   samples: allDTypes.flatMap((dtype) =>
     [

@@ -1,130 +1,21 @@
 // Reductions: axes folded into one element each.
-import { type Aval, aval, showAval } from "../core/aval.js";
-import { allocate, type DType, type TypedArray } from "../core/dtype.js";
-import { DTypeError, ShapeError } from "../core/errors.js";
-import type { NDArray } from "../core/ndarray.js";
-import { sizeOf, stridesOf } from "../core/shape.js";
-import { type ReduceParams, type ReductionOp, register, shaped } from "../ir/op.js";
+import { aval } from "../core/aval.js";
+import type { DType } from "../core/dtype.js";
+import { type Shape, sizeOf } from "../core/shape.js";
+import { literal } from "../ir/graph.js";
+import type { ReduceParams } from "../ir/op.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
-import { gatherStrided } from "../ir/strided.js";
+import type { JvpRule } from "../trace/rules.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { bindOne } from "./define.js";
-
-interface ReductionSpec extends Pick<ReductionOp, "init" | "element" | "combine" | "finish"> {
-  readonly takes: readonly DType[];
-  readonly result?: DType;
-  /** The axes may not be empty: there is no element to give. */
-  readonly nonempty?: boolean;
-  /** Folds data[from … to - 1], which lie in row-major order of the reduced axes. */
-  row(data: TypedArray, from: number, to: number, dtype: DType): number;
-  readonly domain?: readonly [number, number];
-  readonly ulp?: number;
-}
-
-function reduction(name: string, spec: ReductionSpec): (x: Operand, axes: readonly number[]) => Tensor {
-  const op = register<ReductionOp>({
-    name,
-    kind: "reduction",
-    typeOf: ([x], params) => [reducedAval(name, x!, (params as ReduceParams).axes, spec)],
-    init: spec.init,
-    element: spec.element,
-    combine: spec.combine,
-    finish: spec.finish,
-    cpu: (x, params, { wide }, output) => reduceRows(x, (params as ReduceParams).axes, output, wide, spec.row),
-    samples: spec.takes.flatMap((dtype) =>
-      [
-        { shape: [3, 4], axes: [1] },
-        { shape: [3, 4], axes: [0] },
-        { shape: [2, 3, 4], axes: [0, 2] },
-        { shape: [5], axes: [0] },
-        { shape: [2, 3], axes: [] },
-        { shape: [2, 700], axes: [1] },
-        { shape: [40, 3], axes: [0] },
-      ].map(({ shape, axes }) => ({
-        inputs: [shaped(dtype, ...shape)],
-        params: { axes },
-        ...(spec.domain && dtype === "f32" ? { domain: [spec.domain] } : {}),
-      })),
-    ),
-    ulp: spec.ulp ?? 0,
-  });
-  return (x, axes) => bindOne(op, [x], { axes: [...axes].sort((a, b) => a - b) });
-}
-
-function reducedAval(name: string, x: Aval, axes: readonly number[], spec: ReductionSpec): Aval {
-  if (!spec.takes.includes(x.dtype)) {
-    throw new DTypeError(
-      `${name}: does not take ${x.dtype}, only ${spec.takes.join(", ")}\n  operand ${showAval(x)}\n  cast it with astype()`,
-    );
-  }
-  for (const axis of axes) {
-    if (!(axis >= 0 && axis < x.shape.length)) throw new ShapeError(`${name}: ${showAval(x)} has no axis ${axis}`);
-    if (spec.nonempty && x.shape[axis] === 0) {
-      throw new ShapeError(`${name}: axis ${axis} of ${showAval(x)} has size 0, and ${name} of nothing has no value`);
-    }
-  }
-  return aval(
-    spec.result ?? x.dtype,
-    x.shape.filter((_, axis) => !axes.includes(axis)),
-  );
-}
-
-/** Puts the reduced axes last and folds row by row. */
-function reduceRows(
-  x: NDArray,
-  axes: readonly number[],
-  output: Aval,
-  wide: boolean,
-  row: ReductionSpec["row"],
-): NDArray {
-  const strides = stridesOf(x.shape);
-  const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
-  const order = [...kept, ...axes];
-  let data = x.data;
-  if (order.some((axis, i) => axis !== i)) {
-    data = allocate(x.dtype, x.data.length, wide);
-    gatherStrided(
-      data,
-      order.map((axis) => x.shape[axis]!),
-      x.data,
-      0,
-      order.map((axis) => strides[axis]!),
-    );
-  }
-  const n = sizeOf(axes.map((axis) => x.shape[axis]!));
-  const out = allocate(output.dtype, sizeOf(output.shape), wide);
-  for (let i = 0; i < out.length; i++) out[i] = row(data, i * n, (i + 1) * n, x.dtype);
-  return { dtype: output.dtype, shape: output.shape, data: out };
-}
+import { div, mul } from "./arithmetic.js";
+import { broadcast, moveAxis, reduceSum, reshape } from "./axes.js";
+import { cast, eq } from "./compare.js";
+import { fold, reduction } from "./reduction.js";
+import { pad } from "./slicing.js";
 
 const numbers = ["f32", "i32", "u32"] as const;
 const lowest = (dtype: DType): number => (dtype === "f32" ? -Infinity : dtype === "i32" ? -2147483648 : 0);
 const highest = (dtype: DType): number => (dtype === "f32" ? Infinity : dtype === "i32" ? 2147483647 : 4294967295);
-
-/** One value folded by one instruction. */
-const fold = (identity: (dtype: DType) => number, step: (b: ScalarBuilder, x: Scalar, y: Scalar) => Scalar) => ({
-  init: (b: ScalarBuilder, dtype: DType) => [b.const(identity(dtype), dtype)],
-  element: (_b: ScalarBuilder, x: Scalar) => [x],
-  combine: (b: ScalarBuilder, [x]: readonly Scalar[], [y]: readonly Scalar[]) => [step(b, x!, y!)],
-  finish: (_b: ScalarBuilder, [x]: readonly Scalar[]) => x!,
-});
-
-/** Σ over `axes`; of nothing it is 0. f32 sums on the CPU are carried in f64. */
-export const reduceSum = reduction("reduceSum", {
-  takes: numbers,
-  ...fold(
-    () => 0,
-    (b, x, y) => b.add(x, y),
-  ),
-  row(data, from, to, dtype) {
-    let sum = 0;
-    if (dtype === "f32") for (let i = from; i < to; i++) sum += data[i]!;
-    else for (let i = from; i < to; i++) sum = (sum + data[i]!) | 0;
-    return sum;
-  },
-  domain: [0.1, 4],
-  ulp: 16,
-});
 
 /** Π over `axes`; of nothing it is 1. */
 export const reduceProd = reduction("reduceProd", {
@@ -139,15 +30,53 @@ export const reduceProd = reduction("reduceProd", {
     else for (let i = from; i < to; i++) product = Math.imul(product, data[i]!);
     return product;
   },
+  jvp([dx], [x], _result, params) {
+    // Σ dxᵢ Π xⱼ over j ≠ i: no division, so zeros are no trouble
+    const { axes } = params as ReduceParams;
+    const [flatX, flatDx] = [rows(x!, axes), rows(dx!, axes)];
+    const others = mul(productsBefore(flatX, 1), productsBefore(flatX, -1));
+    return reduceSum(mul(flatDx, others), [flatX.ndim - 1]);
+  },
   domain: [0.9, 1.1],
   ulp: 1024, // one rounding per factor
 });
+
+/** x with the reduced axes joined to one, which comes last. */
+function rows(x: Operand, axes: readonly number[]): Tensor {
+  const { shape } = x.aval;
+  const last = axes.reduce<Operand>((y, axis, i) => moveAxis(y, axis - i, shape.length - 1), x);
+  const kept = shape.filter((_, axis) => !axes.includes(axis));
+  return reshape(last, [...kept, sizeOf(axes.map((axis) => shape[axis]!))]);
+}
+
+/** Π of the elements before each one along the last axis, or behind it (−1), in log₂ n steps (Hillis and Steele, 1986). */
+function productsBefore(x: Tensor, direction: 1 | -1): Tensor {
+  const one = literal(1, aval("f32", []));
+  const n = x.shape.at(-1)!;
+  const shifted = (y: Tensor, by: number): Tensor => {
+    const end = (size: number) => x.shape.map((_, axis) => (axis === x.ndim - 1 ? size : 0));
+    return pad(y, one, { low: end(by * direction), high: end(-by * direction), interior: end(0) });
+  };
+  let product = shifted(x, Math.min(1, n));
+  for (let by = 1; by < n; by *= 2) product = mul(product, shifted(product, by));
+  return product;
+}
+
+/** Mean of the tangents at the extreme elements. */
+function ofExtremes(...[[dx], [x], y, params]: Parameters<JvpRule>): Tensor {
+  const { axes } = params as ReduceParams;
+  const { shape }: { shape: Shape } = x!.aval;
+  const kept = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const isExtreme = cast(eq(x!, broadcast(y, shape, kept)), "f32");
+  return div(reduceSum(mul(dx!, isExtreme), axes), reduceSum(isExtreme, axes));
+}
 
 /** The largest element over `axes`; NaN if there is one. */
 export const reduceMax = reduction("reduceMax", {
   takes: numbers,
   nonempty: true,
   ...fold(lowest, (b, x, y) => b.max(x, y)),
+  jvp: ofExtremes,
   row(data, from, to) {
     let best = data[from]!;
     for (let i = from + 1; i < to; i++) {
@@ -164,6 +93,7 @@ export const reduceMin = reduction("reduceMin", {
   takes: numbers,
   nonempty: true,
   ...fold(highest, (b, x, y) => b.min(x, y)),
+  jvp: ofExtremes,
   row(data, from, to) {
     let best = data[from]!;
     for (let i = from + 1; i < to; i++) {

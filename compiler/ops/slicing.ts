@@ -10,9 +10,12 @@ import type { Scalar } from "../ir/scalar.js";
 import { gatherStrided, scatterStrided } from "../ir/strided.js";
 import type { Batched } from "../trace/rules.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { broadcast, fill, lanesAt } from "./axes.js";
+import { sub } from "./arithmetic.js";
+import { broadcast, fill, lanesAt, reduceSum } from "./axes.js";
 import { select } from "./compare.js";
 import { affineView, allDTypes, bindOne } from "./define.js";
+
+const zero = literal(0, aval("f32", []));
 
 /** Bounds of a slice, one entry per axis: start ≤ i < stop in steps ≥ 1. */
 export interface SliceParams {
@@ -48,6 +51,14 @@ const sliceOp = affineView("slice", {
       }),
       axis: b,
     };
+  },
+  transpose(ct, _operands, [x], params) {
+    const { start, step } = params as SliceParams;
+    const high = x!.shape.map((n, axis) => {
+      const count = ct.shape[axis]!;
+      return n - start[axis]! - (count === 0 ? 0 : (count - 1) * step[axis]! + 1);
+    });
+    return [pad(ct, zero, { low: start, high, interior: step.map((by) => by - 1) })];
   },
   samples: [
     { shape: [7], params: { start: [1], stop: [6], step: [2] } },
@@ -156,12 +167,22 @@ const padOp = register<ViewOp>({
     const values = broadcast(value!.value, padded.value.shape, [padded.axis!]);
     return { value: select(inside.value, padded.value, values), axis: padded.axis };
   },
+  transpose(ct, [x, value], [type], params) {
+    const { low, high, interior } = params as PadParams;
+    // what was cut off is zero, what was put between is left out
+    const none = interior.map(() => 0);
+    const whole = pad(ct, zero, { low: low.map((n) => -n), high: high.map((n) => -n), interior: none });
+    const inside = slice(whole, { start: none, stop: whole.shape, step: interior.map((n) => n + 1) });
+    const axes = type!.shape.map((_, axis) => axis);
+    return [x ? undefined : inside, value ? undefined : sub(reduceSum(ct, axes), reduceSum(inside, axes))];
+  },
   samples: allDTypes.flatMap((dtype) =>
     [
       { shape: [3], low: [1], high: [2], interior: [0] },
       { shape: [2, 3], low: [0, 2], high: [1, -1], interior: [2, 0] },
       { shape: [4], low: [-1], high: [1], interior: [1] },
       { shape: [5, 2], low: [-2, 0], high: [-1, 0], interior: [0, 0] },
+      { shape: [2, 4], low: [0, 1], high: [0, -2], interior: [0, 1] },
     ].map(({ shape, ...params }) => ({ inputs: [shaped(dtype, ...shape), shaped(dtype)], params })),
   ),
   ulp: 0,
@@ -234,6 +255,15 @@ const concatenateOp = register<ViewOp>({
     const b = args.find((x) => x.axis !== null)!.axis!;
     const lanes = args.map((x) => lanesAt(x, b, size));
     return { value: concatenate(lanes, axis < b ? axis : axis + 1), axis: b };
+  },
+  transpose(ct, operands, types, params) {
+    const { axis } = params as { axis: number };
+    const starts = startsOf(types, axis);
+    return types.map((type, k) => {
+      if (operands[k]) return undefined;
+      const start = ct.shape.map((_, i) => (i === axis ? starts[k]! : 0));
+      return slice(ct, { start, stop: start.map((from, i) => from + type.shape[i]!), step: start.map(() => 1) });
+    });
   },
   samples: allDTypes.flatMap((dtype) => [
     { inputs: [shaped(dtype, 2, 3), shaped(dtype, 1, 3), shaped(dtype, 4, 3)], params: { axis: 0 } },

@@ -1,4 +1,5 @@
 // What op records say about transforms; joined to the record here because the rules speak in tensors.
+import type { Aval } from "../core/aval.js";
 import type { Params } from "../ir/op.js";
 import type { Operand, Tensor } from "./tensor.js";
 
@@ -14,12 +15,47 @@ export interface Batched<T extends Operand = Operand> {
  */
 export type BatchRule = (args: readonly Batched[], params: Params, size: number) => Batched<Tensor>;
 
-interface Rules {
-  /** Elementwise ops and reductions need none: theirs follows from the kind. */
-  batch?(args: readonly Batched[], params: Params, size: number): Batched<Tensor>;
-}
+/**
+ * Tangent of the result from the tangents of the operands; undefined is zero, and at least one is not. Only float
+ * operands have tangents, and only float results are asked for.
+ */
+export type JvpRule = (
+  tangents: readonly (Tensor | undefined)[],
+  operands: readonly Operand[],
+  result: Tensor,
+  params: Params,
+) => Tensor | undefined;
+
+/**
+ * Cotangents of the operands in which the op is linear from that of its result; undefined is zero. Of those operands
+ * only the types are known: `operands` has undefined for them.
+ */
+export type TransposeRule = (
+  ct: Tensor,
+  operands: readonly (Operand | undefined)[],
+  types: readonly Aval[],
+  params: Params,
+) => readonly (Tensor | undefined)[];
 
 declare module "../ir/op.js" {
-  interface ViewOp extends Rules {}
-  interface ContractionOp extends Rules {}
+  interface ElementwiseOp {
+    /** Missing for ops whose results are never float. */
+    readonly jvp?: JvpRule;
+    /** For ops that are linear in some operand. */
+    readonly transpose?: TransposeRule;
+  }
+  interface ViewOp {
+    batch?(args: readonly Batched[], params: Params, size: number): Batched<Tensor>;
+    /** Views are linear in their float operands, so their tangents are views of tangents. */
+    readonly transpose?: TransposeRule;
+  }
+  interface ReductionOp {
+    readonly jvp?: JvpRule;
+    readonly transpose?: TransposeRule;
+  }
+  interface ContractionOp {
+    batch?(args: readonly Batched[], params: Params, size: number): Batched<Tensor>;
+    /** Contractions are linear in either operand. */
+    readonly transpose?: TransposeRule;
+  }
 }

@@ -1,0 +1,209 @@
+// grad and its kin: reverse mode as forward mode, partial evaluation and transposition.
+import { aval, showAval } from "../core/aval.js";
+import { DTypeError, LanewiseError, ShapeError, TraceError } from "../core/errors.js";
+import { type TreeDef, unflatten } from "../core/tree.js";
+import type { Graph } from "../ir/graph.js";
+import { literal } from "../ir/graph.js";
+import { fill } from "../ops/index.js";
+import { hereText } from "../trace/here.js";
+import { replay, stage } from "../trace/stage.js";
+import type { Tensor } from "../trace/tensor.js";
+import { type AnyFunction, type Args, callTraced, type FlatArgs, flattenArgs, nameOf, type Result } from "./call.js";
+import { jvpGraph } from "./jvp.js";
+import { linearize } from "./linearize.js";
+import { observeTransform } from "./observe.js";
+import { runGraph, zeros } from "./run.js";
+import { transposeGraph } from "./transpose.js";
+
+export interface GradOptions {
+  /** Arguments to differentiate by: a position gives one gradient, a list gives as many. Default 0. */
+  readonly argnums?: number | readonly number[];
+  /** `fn` returns `[value, aux]`; aux is handed through. */
+  readonly hasAux?: boolean;
+  /** Throws for a value that is no scalar, instead of summing its elements. */
+  readonly strict?: boolean;
+}
+
+type Chosen<A extends readonly unknown[], N> = N extends number
+  ? Result<A[N]>
+  : N extends readonly number[]
+    ? { -readonly [K in keyof N]: Result<A[N[K] & number]> }
+    : Result<A[0]>;
+
+/** Gradients in the structure of the arguments they are for. */
+export type Gradients<A extends readonly unknown[], O> = O extends { readonly argnums: infer N }
+  ? Chosen<A, N>
+  : Result<A[0]>;
+
+type Value<R, O> = O extends { readonly hasAux: true }
+  ? R extends readonly [infer V, unknown]
+    ? Result<V>
+    : never
+  : Result<R>;
+type Aux<R> = R extends readonly [unknown, infer X] ? Result<X> : never;
+
+/** What `grad` returns, with aux beside it if there is one. */
+type GradResult<A extends readonly unknown[], R, O> = O extends { readonly hasAux: true }
+  ? [Gradients<A, O>, Aux<R>]
+  : Gradients<A, O>;
+
+type ValueAndGradResult<A extends readonly unknown[], R, O> = O extends { readonly hasAux: true }
+  ? [[Value<R, O>, Aux<R>], Gradients<A, O>]
+  : [Value<R, O>, Gradients<A, O>];
+
+/**
+ * Gradient of `fn` by its first argument, or by those in `argnums`, in the structure of the argument. A value that is
+ * no scalar is summed: the result is the gradient of the sum of its elements (`strict: true` throws `ShapeError`
+ * instead). Throws `DTypeError` for an argument that is not float.
+ */
+export function grad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
+  fn: (...args: A) => R,
+  options?: O,
+): (...args: Args<A>) => GradResult<A, R, O> {
+  const run = differentiator("grad", fn as unknown as AnyFunction, options ?? {});
+  const hasAux = options?.hasAux ?? false;
+  return ((...args: unknown[]) => {
+    const { value, gradients } = run(args);
+    return hasAux ? [gradients, (value as unknown[])[1]] : gradients;
+  }) as (...args: Args<A>) => GradResult<A, R, O>;
+}
+
+/** Value of `fn` and its gradient, `[value, gradient]`; computed together. Options as for `grad`. */
+export function valueAndGrad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
+  fn: (...args: A) => R,
+  options?: O,
+): (...args: Args<A>) => ValueAndGradResult<A, R, O> {
+  const run = differentiator("valueAndGrad", fn as unknown as AnyFunction, options ?? {});
+  return ((...args: unknown[]) => {
+    const { value, gradients } = run(args);
+    return [value, gradients];
+  }) as (...args: Args<A>) => ValueAndGradResult<A, R, O>;
+}
+
+interface Differentiated {
+  readonly value: unknown;
+  readonly gradients: unknown;
+}
+
+const optionNames = ["argnums", "hasAux", "strict"];
+
+function differentiator(
+  name: string,
+  fn: AnyFunction,
+  options: GradOptions,
+): (args: readonly unknown[]) => Differentiated {
+  if (typeof fn !== "function") throw new LanewiseError(`${name}: ${typeof fn} given, but a function is wanted`);
+  for (const key of Object.keys(options)) {
+    if (!optionNames.includes(key))
+      throw new LanewiseError(`${name}: there is no option '${key}'; there are ${optionNames.join(", ")}`);
+  }
+  const { argnums = 0, hasAux = false, strict = false } = options;
+  const wanted = typeof argnums === "number" ? [argnums] : argnums;
+  for (const i of wanted) {
+    if (!Number.isInteger(i) || i < 0)
+      throw new LanewiseError(`${name}: argnums has ${String(i)}, but positions from 0 are wanted`);
+  }
+  return (args) => {
+    const missing = wanted.find((i) => i >= args.length);
+    if (missing !== undefined) {
+      throw new LanewiseError(
+        `${name} of ${nameOf(fn)}: argument ${missing} is asked for, but ${args.length} were given${hereText()}`,
+      );
+    }
+    const flat = flattenArgs(name, fn, args);
+    const active = flat.leaves.map((_, i) => wanted.includes(flat.position(i)));
+    checkFloat(name, fn, flat, active);
+    const label = `${name}(${nameOf(fn)})`;
+    const types = flat.leaves.map((x) => x.aval);
+    const staged = stage(label, types, (leaves) => callTraced(name, fn, { def: flat.def }, leaves));
+    observeTransform({ name: label, transform: "trace", graph: staged.graph });
+    checkValue(name, fn, staged.rest, staged.graph, { hasAux, strict });
+    const graph = gradGraph(staged.graph, [...active, ...staged.captures.map(() => false)]);
+    observeTransform({ name: label, transform: "grad", graph });
+    const results = runGraph(graph, [...flat.leaves, ...staged.captures], label);
+    const primals = staged.graph.outputs.length;
+    return {
+      value: unflatten(staged.rest, results.slice(0, primals)),
+      gradients: gradientTree(flat, active, results.slice(primals), argnums),
+    };
+  };
+}
+
+function checkFloat(name: string, fn: AnyFunction, flat: FlatArgs, active: readonly boolean[]): void {
+  flat.leaves.forEach((x, i) => {
+    if (active[i] && x.aval.dtype !== "f32") {
+      throw new DTypeError(
+        `${name} of ${nameOf(fn)}: ${flat.name(i)} is ${showAval(x.aval)}, and only f32 has a gradient\n  cast it with astype("f32"), or leave it out of argnums${hereText()}`,
+      );
+    }
+  });
+}
+
+function checkValue(
+  name: string,
+  fn: AnyFunction,
+  def: TreeDef,
+  graph: Graph,
+  { hasAux, strict }: { readonly hasAux: boolean; readonly strict: boolean },
+): void {
+  const value = hasAux && def.kind === "array" && def.items.length === 2 ? def.items[0]! : def;
+  if (value.kind !== "leaf" || (hasAux && value === def)) {
+    throw new TraceError(
+      `${name} of ${nameOf(fn)}: the function must return ${hasAux ? "[value, aux]" : "one value"}, but it returns ${def.kind === "array" ? `an array of ${def.items.length}` : `${def.kind === "leaf" ? "one value" : `an ${def.kind}`}`}\n` +
+        (hasAux
+          ? "  with hasAux, return the value to differentiate and beside it whatever else is wanted"
+          : "  return a single tensor, or [value, aux] with hasAux: true") +
+        hereText(),
+    );
+  }
+  const type = graph.outputs[0]!.aval;
+  if (type.dtype !== "f32")
+    throw new DTypeError(
+      `${name} of ${nameOf(fn)}: the value is ${showAval(type)}, and only f32 has a gradient${hereText()}`,
+    );
+  if (strict && type.shape.length > 0) {
+    throw new ShapeError(
+      `${name} of ${nameOf(fn)}: the value is ${showAval(type)}, but a scalar is wanted (strict)\n  sum it, or leave out strict to differentiate the sum of its elements${hereText()}`,
+    );
+  }
+}
+
+/**
+ * From a Graph to the Graph that also gives the gradient of the sum of its first output by each active input: its
+ * outputs, then the gradients.
+ */
+export function gradGraph(graph: Graph, active: readonly boolean[]): Graph {
+  const primals = graph.outputs.length;
+  const forward = jvpGraph(graph, active);
+  const types = graph.inputs.map((v) => v.aval);
+  const [value] = graph.outputs as [Graph["outputs"][0]];
+  if (!forward.active[0]) {
+    return stage("grad", types, (args) => {
+      const none = graph.inputs.flatMap((v, i) => (active[i] ? [zeros(v.aval)] : []));
+      return { outputs: [...replay(graph, args), ...none], rest: undefined };
+    }).graph;
+  }
+  // tangents of what is not differentiated are nobody's business
+  const outputs = forward.graph.outputs.slice(0, primals + 1);
+  const { known, linear, residuals } = linearize({ ...forward.graph, outputs }, graph.inputs.length, primals);
+  const back = transposeGraph(linear, residuals);
+  return stage("grad", types, (args) => {
+    const values = replay(known, args);
+    const ones = fill(literal(1, aval("f32", [])), value.aval.shape);
+    const gradients = replay(back, [...values.slice(primals), ones]);
+    return { outputs: [...values.slice(0, primals), ...gradients], rest: undefined };
+  }).graph;
+}
+
+/** Gradients in the structure of the arguments they are for: one, or a list. */
+function gradientTree(
+  flat: FlatArgs,
+  active: readonly boolean[],
+  gradients: readonly Tensor[],
+  argnums: number | readonly number[],
+): unknown {
+  let at = 0;
+  const perLeaf = flat.leaves.map((_, i) => (active[i] ? gradients[at++] : undefined));
+  const args = unflatten(flat.def, perLeaf) as unknown[];
+  return typeof argnums === "number" ? args[argnums] : argnums.map((i) => args[i]);
+}

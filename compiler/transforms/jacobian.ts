@@ -1,0 +1,128 @@
+// Jacobians and Hessians: jvp or vjp in every direction at once, by vmap.
+import { LanewiseError } from "../core/errors.js";
+import { sizeOf } from "../core/shape.js";
+import { flatten, type TreeDef, unflatten } from "../core/tree.js";
+import { broadcast, cast, eq, iota, reshape } from "../ops/index.js";
+import { argument } from "../trace/create.js";
+import { Tensor } from "../trace/tensor.js";
+import { type AnyFunction, type Args, nameOf } from "./call.js";
+import { jvp, vjp } from "./directional.js";
+import { zeros } from "./run.js";
+import { vmap } from "./vmap.js";
+
+export interface JacobianOptions {
+  /** Position of the argument to differentiate by. Default 0. */
+  readonly argnums?: number;
+}
+
+/**
+ * A tree with, at each leaf of the result, the structure of the argument; each leaf of that has the shape of the result
+ * followed by the shape of the argument. For one tensor in and one out it is one tensor.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: its structure is the product of two structures
+type Jacobian = any;
+
+/** Jacobian by forward mode: one pass per element of the argument. For functions with few inputs. */
+export function jacfwd<A extends unknown[], R>(
+  fn: (...args: A) => R,
+  options: JacobianOptions = {},
+): (...args: Args<A>) => Jacobian {
+  return jacobian("jacfwd", fn as unknown as AnyFunction, options, (f, x) => {
+    const columns = x.leaves.map((leaf, k) => {
+      const along = (dx: Tensor): unknown => {
+        const direction = x.leaves.map((other, i) => (i === k ? dx : zeros(other.aval)));
+        return jvp(f, [unflatten(x.def, x.leaves)], [unflatten(x.def, direction)])[1];
+      };
+      // lanes last: the result's axes, then the argument's
+      return flatten(vmap(along, { outAxes: -1 })(basis(leaf)), isTensor);
+    });
+    const [first] = columns;
+    if (!first) return unflatten(x.def, []);
+    const perResult = first.leaves.map((_, r) =>
+      unflatten(
+        x.def,
+        x.leaves.map((leaf, k) => {
+          const column = columns[k]!.leaves[r] as Tensor;
+          return reshape(column, [...column.shape.slice(0, -1), ...leaf.aval.shape]);
+        }),
+      ),
+    );
+    return unflatten(first.def, perResult);
+  });
+}
+
+/** Jacobian by reverse mode: one pass per element of the result. For functions with few outputs. */
+export function jacrev<A extends unknown[], R>(
+  fn: (...args: A) => R,
+  options: JacobianOptions = {},
+): (...args: Args<A>) => Jacobian {
+  return jacobian("jacrev", fn as unknown as AnyFunction, options, (f, x) => {
+    const [value, back] = vjp(f, unflatten(x.def, x.leaves)) as [unknown, (ct: unknown) => unknown[]];
+    const out = flatten(value, isTensor);
+    const outs = out.leaves as Tensor[];
+    const perResult = outs.map((leaf, r) => {
+      const along = (ct: Tensor): unknown =>
+        back(
+          unflatten(
+            out.def,
+            outs.map((other, i) => (i === r ? ct : zeros(other.aval))),
+          ),
+        )[0];
+      const rows = flatten(vmap(along)(basis(leaf)), isTensor).leaves as Tensor[];
+      return unflatten(
+        x.def,
+        rows.map((row) => reshape(row, [...leaf.shape, ...row.shape.slice(1)])),
+      );
+    });
+    return unflatten(out.def, perResult);
+  });
+}
+
+/** Matrix of second derivatives of a function with a scalar result: forward over reverse mode. */
+export function hessian<A extends unknown[], R>(
+  fn: (...args: A) => R,
+  options: JacobianOptions = {},
+): (...args: Args<A>) => Jacobian {
+  return jacfwd(jacrev(fn, options) as never, options) as (...args: Args<A>) => Jacobian;
+}
+
+/** The chosen argument as tensors. */
+interface Chosen {
+  readonly leaves: readonly Tensor[];
+  readonly def: TreeDef;
+}
+
+const isTensor = (x: unknown): boolean => x instanceof Tensor;
+
+function jacobian(
+  name: string,
+  fn: AnyFunction,
+  options: JacobianOptions,
+  work: (f: (x: unknown) => unknown, x: Chosen) => unknown,
+): (...args: unknown[]) => unknown {
+  for (const key of Object.keys(options)) {
+    if (key !== "argnums") throw new LanewiseError(`${name}: there is no option '${key}'; there is argnums`);
+  }
+  const { argnums = 0 } = options;
+  return (...args) => {
+    if (!(argnums in args))
+      throw new LanewiseError(
+        `${name} of ${nameOf(fn)}: argument ${argnums} is asked for, but ${args.length} were given`,
+      );
+    const flat = flatten(args[argnums], (x) => x instanceof Tensor || ArrayBuffer.isView(x));
+    const leaves = flat.leaves.map((x) => {
+      const leaf = argument(x as Tensor);
+      return leaf instanceof Tensor ? leaf : broadcast(leaf, [], []);
+    });
+    const f = (x: unknown): unknown => fn(...args.map((arg, i) => (i === argnums ? x : arg)));
+    return work(f, { leaves, def: flat.def });
+  };
+}
+
+/** Every unit vector of the space of `x`: [size, ...shape]. */
+function basis({ aval: { dtype, shape } }: Tensor): Tensor {
+  const n = sizeOf(shape);
+  const row = broadcast(iota("i32", [n], 0), [n, n], [0]);
+  const column = broadcast(iota("i32", [n], 0), [n, n], [1]);
+  return reshape(cast(eq(row, column), dtype), [n, ...shape]);
+}
