@@ -1,6 +1,7 @@
 // The one executor of the process, on the devices this machine has; importing this file installs it.
 import { compileGraph } from "../compiler/compile.js";
 import type { Graph } from "../compiler/ir/graph.js";
+import type { DeviceLimits } from "../compiler/ir/program.js";
 import { setExecutor } from "../compiler/trace/trace.js";
 import type { DeviceInfo } from "./backend.js";
 import { CpuBackend } from "./cpu.js";
@@ -29,6 +30,9 @@ export const currentDevice = (): Promise<DeviceInfo> => engine.currentDevice();
 
 /** Resolves when the device is there. Calls made before wait for it; calls made afterwards are started at once. */
 export const ready = (): Promise<void> => engine.ready();
+
+/** What the compiler must know of the device that calls made now run on. */
+export const limits = (): DeviceLimits => engine.limits();
 
 /** Compiles `graph` for the current device and builds its pipelines. Rejects when the device refuses one. */
 export const precompile = (graph: Graph, label?: string): Promise<void> => engine.precompile(graph, label);

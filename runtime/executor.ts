@@ -5,6 +5,7 @@ import { checkMemory } from "../compiler/core/host.js";
 import type { NDArray } from "../compiler/core/ndarray.js";
 import type { Graph } from "../compiler/ir/graph.js";
 import type { Op, Params } from "../compiler/ir/op.js";
+import { baseLimits, type DeviceLimits } from "../compiler/ir/program.js";
 import { type ArrayHandle, type Operand, Tensor } from "../compiler/trace/tensor.js";
 import type { Executor } from "../compiler/trace/trace.js";
 import type { Backend, DeviceInfo, Input } from "./backend.js";
@@ -31,6 +32,11 @@ export class RuntimeExecutor implements Executor {
   /** The device that calls made now run on. Rejects with `DeviceError` when there is none. */
   async currentDevice(): Promise<DeviceInfo> {
     return (await this.#devices.open(this.#devices.choice)).info;
+  }
+
+  /** Limits of the device that calls made now run on; those that every device has while it is not known yet. */
+  limits(): DeviceLimits {
+    return this.#devices.now(this.#devices.choice)?.info.limits ?? baseLimits;
   }
 
   /** Resolves when the device is there and the calls made before were started; from then on calls run at once. */

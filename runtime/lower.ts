@@ -3,10 +3,9 @@ import { type Compilation, compileStages } from "../compiler/compile.js";
 import { LanewiseError } from "../compiler/core/errors.js";
 import type { Graph } from "../compiler/ir/graph.js";
 import type { FusedKernel } from "../compiler/ir/kernel.js";
-import { baseLimits, type DeviceLimits } from "../compiler/ir/program.js";
 import { type Stage, showStage, stages } from "../compiler/report.js";
 import { showLocation } from "../compiler/trace/location.js";
-import { precompile } from "./engine.js";
+import { limits, precompile } from "./engine.js";
 
 /** What a function compiles to for one kind of arguments. */
 export interface Lowered {
@@ -25,9 +24,9 @@ export interface Lowered {
 
 const total = (list: readonly number[]): number => list.reduce((sum, n) => sum + n, 0);
 
-/** Compiles `graph` for `limits`, by default those that every device has. */
-export function lowerGraph(name: string, graph: Graph, limits: DeviceLimits = baseLimits): Lowered {
-  const compilation: Compilation = compileStages(graph, limits);
+/** Compiles `graph` for the device in use; for any device while that is not known yet. */
+export function lowerGraph(name: string, graph: Graph): Lowered {
+  const compilation: Compilation = compileStages(graph, limits());
   const { program, fused } = compilation;
   return {
     graph,

@@ -59,7 +59,7 @@ const folds: Readonly<Record<string, () => Graph>> = {
   "many rows": () => trace([i32(9000, 40)], (x) => x.sum(1)),
   columns: () => trace([f32(40, 7)], (x) => x.sum(0)),
   "long columns in parts": () => trace([f32(3001, 5)], (x) => [x.sum(0).mul(2), x.max(0)]),
-  "long columns of integers": () => trace([i32(3001, 5)], (x) => x.sum(0)),
+  "long columns of integers": () => trace([i32(3001, 5)], (x) => x.add(1).sum(0)),
   "positions in long columns": () => trace([i32(3001, 5)], (x) => [x.argmax(0), x.argmin(0)]),
   "outer and inner axes": () => trace([f32(6, 7, 8)], (x) => [x.sum([0, 2]), x.max([1, 2])]),
   "all axes": () => trace([i32(6, 7, 8)], (x) => [x.sum(), x.prod()]),
