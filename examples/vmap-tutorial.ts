@@ -1,0 +1,259 @@
+// vmap, step by step: write a function for one example, and map it over a batch.
+//
+//   npm run example
+//
+// Every step prints what was computed beside what is expected. The program ends with exit code 1 if anything differs.
+import { counters, currentDevice, dot, jit, type Nested, stack, type Tensor, tensor, vmap } from "lanewise";
+
+let failures = 0;
+
+const device = await currentDevice();
+console.log(`Running on ${device.kind === "gpu" ? `the GPU ${device.name}` : "the CPU"}.`);
+
+heading("One example");
+
+/** A filter w of three taps slides along the signal x. f32[n], f32[3] -> f32[n - 2] */
+function convolve(x: Tensor, w: Tensor): Tensor {
+  const sums: Tensor[] = [];
+  for (let i = 1; i < x.size - 1; i++) {
+    const window = x.slice([i - 1, i + 2]);
+    sums.push(dot(window, w));
+  }
+  return stack(sums);
+}
+
+const x = tensor([0, 1, 2, 3, 4]);
+const w = tensor([1, 2, 3]);
+
+await check("convolve(x, w)", convolve(x, w), [8, 14, 20]);
+
+heading("A batch of three, by hand");
+
+const xs = stack([x, x, x]);
+const ws = stack([w, w, w]);
+const threeRows = [
+  [8, 14, 20],
+  [8, 14, 20],
+  [8, 14, 20],
+];
+
+/** The loop: one call for each row. */
+function convolveRows(xs: Tensor, ws: Tensor): Tensor {
+  const rows: Tensor[] = [];
+  for (let i = 0; i < 3; i++) rows.push(convolve(xs.at(i), ws.at(i)));
+  return stack(rows);
+}
+
+await check("a loop over the rows", convolveRows(xs, ws), threeRows);
+
+/** Vectorised by hand: every index of `convolve` had to be thought over again. f32[b, n], f32[b, 3] -> f32[b, n - 2] */
+function convolveBatch(xs: Tensor, ws: Tensor): Tensor {
+  const sums: Tensor[] = [];
+  for (let i = 1; i < xs.shape[1]! - 1; i++) {
+    const windows = xs.slice(null, [i - 1, i + 2]);
+    sums.push(windows.mul(ws).sum(1));
+  }
+  return stack(sums, 1);
+}
+
+await check("vectorised by hand", convolveBatch(xs, ws), threeRows);
+
+heading("The same batch by vmap");
+
+await check("vmap(convolve)(xs, ws)", vmap(convolve)(xs, ws), threeRows);
+
+heading("Batches along other axes");
+
+// ws.T holds a filter in each column, and the results are wanted as columns too
+const columns = vmap(convolve, { inAxes: [0, 1], outAxes: 1 })(xs, ws.T);
+await check("vmap(convolve, { inAxes: [0, 1], outAxes: 1 })(xs, ws.T).T", columns.T, threeRows);
+
+// null: one filter for the whole batch
+await check("vmap(convolve, { inAxes: [0, null] })(xs, w)", vmap(convolve, { inAxes: [0, null] })(xs, w), threeRows);
+
+heading("vmap of vmap: every signal with every filter");
+
+const hyperX = tensor([
+  [1, 2, 3, 4, 5],
+  [2, 3, 4, 5, 6],
+  [3, 4, 5, 6, 7],
+]);
+const hyperW = tensor([
+  [1, 1, 1],
+  [2, 2, 2],
+  [3, 3, 3],
+]);
+await check(
+  "vmap(vmap(convolve, [null, 0]), [0, null])(hyperX, hyperW)",
+  vmap(vmap(convolve, [null, 0]), [0, null])(hyperX, hyperW),
+  [
+    [
+      [6, 9, 12],
+      [12, 18, 24],
+      [18, 27, 36],
+    ],
+    [
+      [9, 12, 15],
+      [18, 24, 30],
+      [27, 36, 45],
+    ],
+    [
+      [12, 15, 18],
+      [24, 30, 36],
+      [36, 45, 54],
+    ],
+  ],
+);
+
+heading("4096 signals of 1024 samples");
+
+const ROWS = 4096;
+const COLUMNS = 1024;
+
+/** The same convolution, for long signals: three slices in place of a thousand windows. */
+function convolveLong(x: Tensor, w: Tensor): Tensor {
+  const left = x.slice([0, -2]).mul(w.at(0));
+  const middle = x.slice([1, -1]).mul(w.at(1));
+  const right = x.slice([2]).mul(w.at(2));
+  return left.add(middle).add(right);
+}
+
+/** As above, vectorised by hand. */
+function convolveLongBatch(xs: Tensor, w: Tensor): Tensor {
+  const left = xs.slice(null, [0, -2]).mul(w.at(0));
+  const middle = xs.slice(null, [1, -1]).mul(w.at(1));
+  const right = xs.slice(null, [2]).mul(w.at(2));
+  return left.add(middle).add(right);
+}
+
+const samples = Float32Array.from({ length: ROWS * COLUMNS }, (_, i) => Math.sin(i / 40) + 0.3 * Math.sin(i / 3));
+const signals = tensor(samples, { shape: [ROWS, COLUMNS] });
+const filter = tensor([0.25, 0.5, 0.25]);
+
+// the loop: one compiled function, to which the number of the row is a value like any other
+const convolveRow = jit((signals: Tensor, i: Tensor, w: Tensor) => convolveLong(signals.at(i), w));
+const rowNumbers = Array.from({ length: ROWS }, (_, i) => tensor(i, { dtype: "i32" }));
+const byHand = jit(convolveLongBatch);
+const mapped = jit(vmap(convolveLong, [0, null]));
+
+/** Each gives all rows in one tensor; the loop in 4096, which spares it the time to stack them. */
+const ways: Readonly<Record<string, () => readonly Tensor[]>> = {
+  "loop over the rows": () => rowNumbers.map((i) => convolveRow(signals, i, filter)),
+  "vectorised by hand": () => [byHand(signals, filter)],
+  vmap: () => [mapped(signals, filter)],
+};
+
+const convolved = convolvedInJavaScript(samples, [0.25, 0.5, 0.25]);
+for (const [title, run] of Object.entries(ways)) await checkAll(title, run(), convolved);
+
+const [loopCost, handCost, vmapCost] = (await compare(Object.values(ways))) as [Cost, Cost, Cost];
+console.log();
+console.table({ "loop over the rows": loopCost, "vectorised by hand": handCost, vmap: vmapCost });
+const times = (loopCost.ms / vmapCost.ms).toPrecision(2);
+console.log(`vmap is ${times} times as fast as the loop. It runs the same kernel as the code vectorised by hand,`);
+console.log("so any difference between these two is chance:\n");
+
+const { kernels, wgsl } = mapped.lower(signals, filter);
+const withoutComments = (code: readonly string[]): string => code.join().replaceAll(/\/\/.*\n/g, "");
+const isSame = withoutComments(wgsl) === withoutComments(byHand.lower(signals, filter).wgsl);
+report("kernels that vmap compiles to", kernels.length === 1, String(kernels.length), "1");
+report("their WGSL and that of the code vectorised by hand", isSame, isSame ? "the same" : "different", "the same");
+
+console.log(failures === 0 ? "\nAll is as expected." : `\n${failures} results differ from what is expected.`);
+process.exitCode = failures === 0 ? 0 : 1;
+
+// What the steps above are checked, timed and printed with.
+
+function heading(title: string): void {
+  console.log(`\n${title}\n${"─".repeat(title.length)}`);
+}
+
+function report(title: string, isRight: boolean, computed: string, expected: string): void {
+  if (!isRight) failures++;
+  console.log(`${isRight ? "✓" : "✗"} ${title}`);
+  console.log(`    computed ${computed.replaceAll("\n", "\n             ")}`);
+  console.log(`    expected ${expected.replaceAll("\n", "\n             ")}`);
+}
+
+/** Within 1e-5 of what is expected, relative to it where it is large. */
+function isClose(a: number, b: number): boolean {
+  return Math.abs(a - b) <= 1e-5 * Math.max(1, Math.abs(b));
+}
+
+async function check(title: string, result: Tensor, expected: Nested): Promise<void> {
+  const computed = await result.toArray();
+  report(title, isCloseNested(computed, expected), show(computed), show(expected));
+}
+
+function isCloseNested(a: Nested, b: Nested): boolean {
+  if (!Array.isArray(a) || !Array.isArray(b)) return typeof a === "number" && typeof b === "number" && isClose(a, b);
+  return a.length === b.length && a.every((item, i) => isCloseNested(item, b[i]!));
+}
+
+/** Matrices each on a line. */
+function show(nested: Nested): string {
+  const isStack = Array.isArray(nested) && Array.isArray(nested[0]) && Array.isArray(nested[0][0]);
+  return isStack ? nested.map(show).join("\n") : JSON.stringify(nested).replaceAll(",", ", ");
+}
+
+/** Compares every element of results that follow one another with numbers in 64 bits. */
+async function checkAll(title: string, results: readonly Tensor[], expected: Float64Array): Promise<void> {
+  let count = 0;
+  let wrong = 0;
+  let worst = 0;
+  for (const result of results) {
+    for (const value of await result.data()) {
+      const want = expected[count++] ?? Number.NaN;
+      if (!isClose(value, want)) wrong++;
+      worst = Math.max(worst, Math.abs(value - want));
+    }
+    result.dispose();
+  }
+  const isRight = count === expected.length && wrong === 0;
+  const computed = `${count} numbers, at most ${worst.toExponential(1)} off${wrong > 0 ? `, ${wrong} of them too far` : ""}`;
+  report(title, isRight, computed, `${expected.length} numbers, at most 1.0e-5 off`);
+}
+
+function convolvedInJavaScript(samples: Float32Array, [first, second, third]: readonly [number, number, number]) {
+  const width = COLUMNS - 2;
+  return Float64Array.from({ length: ROWS * width }, (_, k) => {
+    const at = Math.floor(k / width) * COLUMNS + (k % width);
+    return samples[at]! * first + samples[at + 1]! * second + samples[at + 2]! * third;
+  });
+}
+
+interface Cost {
+  readonly kernels?: number;
+  readonly ms: number;
+  readonly "peak MiB": number;
+}
+
+/** Times are medians of seven runs, taken in turns, each from the call until an element of the last result was read. */
+async function compare(runs: readonly (() => readonly Tensor[])[]): Promise<Cost[]> {
+  const times = runs.map((): number[] => []);
+  for (let round = 0; round < 7; round++) {
+    for (let turn = 0; turn < runs.length; turn++) {
+      const k = (round + turn) % runs.length;
+      const start = performance.now();
+      const results = runs[k]!();
+      const last = results.at(-1)!;
+      await last.at(...last.shape.map(() => -1)).item();
+      times[k]!.push(performance.now() - start);
+      for (const result of results) result.dispose();
+    }
+  }
+  const costs: Cost[] = [];
+  for (const [k, run] of runs.entries()) {
+    const before = counters();
+    const results = run();
+    const bytes = (signals.size + filter.size) * 4 + counters().liveBytes - before.liveBytes; // nothing is freed yet
+    await results.at(-1)!.data();
+    costs.push({
+      ...(device.kind === "gpu" && { kernels: counters().dispatches - before.dispatches }),
+      ms: Number(times[k]!.sort((a, b) => a - b)[3]!.toPrecision(3)),
+      "peak MiB": Number((bytes / 2 ** 20).toFixed(1)),
+    });
+    for (const result of results) result.dispose();
+  }
+  return costs;
+}
