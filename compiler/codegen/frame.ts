@@ -60,6 +60,7 @@ export function store(b: ScalarBuilder, kernel: FusedKernel, lowering: Lowering,
 
 /** x and y counts of `groups` workgroups, as neither may exceed the device's limit. */
 export function grid(groups: number, limits: DeviceLimits): readonly [number, number, number] {
-  const x = Math.min(groups, limits.maxWorkgroups);
-  return [x, Math.ceil(groups / x), 1];
+  // rows of one length, lest the last one be all but empty
+  const y = Math.ceil(groups / limits.maxWorkgroups);
+  return [Math.ceil(groups / y), y, 1];
 }

@@ -44,7 +44,7 @@ interface RowPass {
 function emitRowPass(kernel: FusedKernel, pass: RowPass, limits: DeviceLimits, names: Names): Launch {
   const { rows, length, parts, from, to } = pass;
   const types = stateTypes(kernel);
-  const width = Math.min(limits.maxInvocations, 256, Math.max(32, 2 ** Math.ceil(Math.log2(length / 4))));
+  const width = widthFor(length, limits);
   const printer = new WgslPrinter(bufferName);
   const termsOf = (b: ScalarBuilder): Terms[] => termsAt(kernel, b, b.input("i", "u32"));
   const named = (b: ScalarBuilder, name: (k: number) => string): Scalar[] =>
@@ -124,6 +124,12 @@ function emitRowPass(kernel: FusedKernel, pass: RowPass, limits: DeviceLimits, n
     usesZero,
     workgroups: grid(rows * parts, limits),
   };
+}
+
+/** Invocations per row: a power of two, with some terms for each, and no more subgroups than are kept busy. */
+function widthFor(length: number, { maxInvocations, subgroupSize }: DeviceLimits): number {
+  const most = Math.min(maxInvocations, 256, Math.max(32, 8 * subgroupSize));
+  return Math.min(2 ** Math.floor(Math.log2(most)), Math.max(32, 2 ** Math.ceil(Math.log2(length / 4))));
 }
 
 /** Sets variables to values that may read them: all are computed before the first is set. */

@@ -10,6 +10,8 @@ export interface DeviceLimits {
   readonly maxWorkgroups: number;
   readonly maxInvocations: number;
   readonly maxWorkgroupBytes: number;
+  /** Invocations that run in step: 32 on most GPUs, fewer on software adapters. */
+  readonly subgroupSize: number;
 }
 
 /** The limits every WebGPU device has. */
@@ -20,6 +22,7 @@ export const baseLimits: DeviceLimits = {
   maxWorkgroups: 65535,
   maxInvocations: 256,
   maxWorkgroupBytes: 16384,
+  subgroupSize: 32,
 };
 
 /** A buffer of a Program: one of its inputs, a result, or scratch memory that lives during the call. */

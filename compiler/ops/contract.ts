@@ -235,7 +235,7 @@ function multiply(out: TypedArray, a: TypedArray, b: TypedArray, i: number, { m,
     const width = Math.min(BLOCK_N, n - left);
     for (let top = 0; top < m; top += 4) {
       const height = Math.min(4, m - top);
-      rows.fill(k === 1 ? -0 : 0); // a single product keeps its sign
+      rows.fill(0);
       for (let p0 = 0; p0 < k; p0 += BLOCK_K) {
         const p1 = Math.min(p0 + BLOCK_K, k);
         if (height === 4) fourRows(rows, a, b, a0 + top * k, b0 + left, k, n, p0, p1, width);

@@ -2,14 +2,15 @@
 import { type Aval, aval, showAval } from "../core/aval.js";
 import { allocate, isInteger } from "../core/dtype.js";
 import { DTypeError, ShapeError } from "../core/errors.js";
-import { type Shape, sizeOf } from "../core/shape.js";
+import { insertAt, type Shape, sizeOf, stridesOf } from "../core/shape.js";
 import { literal } from "../ir/graph.js";
 import { register, shaped, type ViewOp } from "../ir/op.js";
 import { Position } from "../ir/position.js";
+import { gatherStrided } from "../ir/strided.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { max, min } from "./arithmetic.js";
-import { broadcast, lanesAt, moveAxis } from "./axes.js";
-import { cast, eq } from "./compare.js";
+import { add, max, min, sub } from "./arithmetic.js";
+import { broadcast, fill, lanesAt, moveAxis } from "./axes.js";
+import { and, cast, eq, ge, lt, select } from "./compare.js";
 import { dotGeneral } from "./contract.js";
 import { allDTypes, bindOne } from "./define.js";
 import { iota } from "./slicing.js";
@@ -155,3 +156,110 @@ const gatherOp = register<ViewOp>({
 /** Elements of x at `indices` along one axis; indices outside are clamped to the nearest element. */
 export const gather = (x: Operand, indices: Operand, params: GatherParams): Tensor =>
   bindOne(gatherOp, [x, indices], params);
+
+/** Sizes of the part that is read. */
+interface DynamicSliceParams {
+  readonly sizes: readonly number[];
+}
+
+const i32 = (value: number) => literal(value, aval("i32", []));
+
+const dynamicSliceOp = register<ViewOp>({
+  name: "dynamicSlice",
+  kind: "view",
+  typeOf([x, ...starts], params) {
+    const { sizes } = params as DynamicSliceParams;
+    const rank = x!.shape.length;
+    if (starts.length !== rank || sizes.length !== rank) {
+      throw new ShapeError(`dynamicSlice: ${starts.length} starts and ${sizes.length} sizes given for ${showAval(x!)}`);
+    }
+    starts.forEach((start, axis) => {
+      if (start.dtype !== "i32" || start.shape.length > 0) {
+        throw new DTypeError(`dynamicSlice: the start of axis ${axis} is ${showAval(start)}, but i32[] is wanted`);
+      }
+      if (!(Number.isInteger(sizes[axis]) && sizes[axis]! >= 0 && sizes[axis]! <= x!.shape[axis]!)) {
+        throw new ShapeError(
+          `dynamicSlice: ${sizes[axis]} elements cannot be taken along axis ${axis} of ${showAval(x!)}`,
+        );
+      }
+    });
+    return [aval(x!.dtype, sizes)];
+  },
+  read(b, at, operand, [x], params) {
+    const { sizes } = params as DynamicSliceParams;
+    const coords = x!.shape.map((n, axis) => {
+      const slack = n - sizes[axis]!;
+      if (slack === 0) return at.coords[axis]!;
+      const start = operand(axis + 1, Position.at(b, [], []));
+      return b.add(at.coords[axis]!, b.cast(b.min(b.max(start, b.i32(0)), b.i32(slack)), "u32"));
+    });
+    return operand(0, Position.at(b, x!.shape, coords));
+  },
+  cpu([x, ...starts], params, { wide }, output) {
+    const { sizes } = params as DynamicSliceParams;
+    const data = allocate(output.dtype, sizeOf(sizes), wide);
+    const strides = stridesOf(x!.shape);
+    let offset = 0;
+    starts.forEach(({ data: [start] }, axis) => {
+      offset += Math.min(Math.max(start!, 0), x!.shape[axis]! - sizes[axis]!) * strides[axis]!;
+    });
+    gatherStrided(data, sizes, x!.data, offset, strides);
+    return { dtype: output.dtype, shape: sizes, data };
+  },
+  batch([x, ...starts], params, size) {
+    const { sizes } = params as DynamicSliceParams;
+    if (starts.every((start) => start.axis === null)) {
+      const at = x!.axis!;
+      const own = starts.map((start) => start.value);
+      return { value: dynamicSlice(x!.value, insertAt(own, at, i32(0)), insertAt(sizes, at, size)), axis: at };
+    }
+    // axes whose start is the same for all lanes first, then one read for each that differs
+    const lanes = lanesAt(x!, 0, size);
+    const shared = starts.map(({ axis, value }) => (axis === null ? value : i32(0)));
+    const kept = sizes.map((n, axis) => (starts[axis]!.axis === null ? n : lanes.shape[axis + 1]!));
+    let part = dynamicSlice(lanes, [i32(0), ...shared], [size, ...kept]);
+    starts.forEach(({ axis: batchAxis, value }, axis) => {
+      if (batchAxis === null) return;
+      const n = sizes[axis]!;
+      const first = max(min(value, i32(lanes.shape[axis + 1]! - n)), i32(0));
+      const indices = add(broadcast(first, [size, n], [0]), broadcast(iota("i32", [n], 0), [size, n], [1]));
+      part = gather(part, indices, { axis: axis + 1, batch: 1 });
+    });
+    return { value: part, axis: 0 };
+  },
+  transpose(ct, [, ...starts], [x], params) {
+    // each element of x looks whether it was read, and where
+    const { sizes } = params as DynamicSliceParams;
+    let back = ct;
+    x!.shape.forEach((n, axis) => {
+      const size = sizes[axis]!;
+      if (size === n) return;
+      const first = max(min(starts[axis]!, i32(n - size)), i32(0));
+      const place = sub(iota("i32", [n], 0), broadcast(first, [n], []));
+      const isRead = and(ge(place, i32(0)), lt(place, i32(size)));
+      const shape = back.shape.map((m, i) => (i === axis ? n : m));
+      const zero = fill(literal(0, aval("f32", [])), shape);
+      back =
+        size === 0 ? zero : select(broadcast(isRead, shape, [axis]), gather(back, place, { axis, batch: 0 }), zero);
+    });
+    return [back];
+  },
+  samples: allDTypes.flatMap((dtype) =>
+    [
+      { shape: [7], sizes: [3] },
+      { shape: [3, 5], sizes: [1, 5] },
+      { shape: [4, 3, 2], sizes: [2, 3, 1] },
+      { shape: [], sizes: [] },
+      { shape: [3, 0], sizes: [2, 0] },
+    ].map(({ shape, sizes }) => ({
+      inputs: [shaped(dtype, ...shape), ...shape.map(() => shaped("i32"))],
+      params: { sizes },
+      domain: [dtype === "bool" ? ([0, 1] as const) : ([0, 9] as const), ...shape.map(() => [-2, 6] as const)],
+    })),
+  ),
+  ulp: 0,
+});
+
+/** `sizes` elements of x from computed `starts` on, i32 scalars, one per axis; starts are clamped so that all lie in x. */
+export const dynamicSlice = (x: Operand, starts: readonly Operand[], sizes: readonly number[]): Tensor =>
+  bindOne(dynamicSliceOp, [x, ...starts], { sizes });

@@ -5,7 +5,7 @@ import type { DeviceLimits } from "../ir/program.js";
 import { costOf, isRoot, memoryOf, readsInPlace, stateSizeOf, termsOf } from "./cost.js";
 
 /** Instructions of one kernel at most: beyond it shaders compile slowly, and some drivers fail. */
-export const MAX_INSTRUCTIONS = 600;
+export const MAX_INSTRUCTIONS = 1000;
 
 /** Instructions, per element, that a kernel more and a write are worth. */
 const STORE_COST = 64;

@@ -1,11 +1,13 @@
 // Reading parts of a tensor: single entries, ranges, and entries at computed positions.
-import { showAval } from "../../compiler/core/aval.js";
+import { aval, showAval } from "../../compiler/core/aval.js";
 import { isInteger } from "../../compiler/core/dtype.js";
 import { DTypeError, ShapeError } from "../../compiler/core/errors.js";
+import { literal } from "../../compiler/ir/graph.js";
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
+import { currentTrace } from "../../compiler/trace/trace.js";
 import { operand, stretch, toDType } from "./promote.js";
 import { asTensor, axisOf } from "./shape.js";
 
@@ -44,7 +46,7 @@ export function at(x: TensorLike, ...indices: readonly (number | Tensor)[]): Ten
     } else fixed.set(k, staticIndex(a, k, index, "at"));
   });
   if (fixed.size > 0) {
-    a = ops.slice(a, {
+    a = cut(a, {
       start: a.shape.map((_, k) => fixed.get(k) ?? 0),
       stop: a.shape.map((n, k) => (fixed.has(k) ? fixed.get(k)! + 1 : n)),
       step: a.shape.map(() => 1),
@@ -103,9 +105,23 @@ export function slice(x: TensorLike, ...specs: readonly SliceSpec[]): Tensor {
     flipped.push(axis);
   });
   const whole = a.shape.every((n, axis) => start[axis] === 0 && stop[axis] === n && step[axis] === 1);
-  let part = whole ? a : ops.slice(a, { start, stop, step });
+  let part = whole ? a : cut(a, { start, stop, step });
   if (flipped.length > 0) part = ops.flip(part, flipped);
   return dropped.length > 0 ? ops.squeeze(part, dropped) : part;
+}
+
+/**
+ * A slice with known bounds. In a trace they are part of the Graph, and fuse well; at once they are operands of one
+ * program, so that a loop over rows compiles once and not once for every row.
+ */
+function cut(x: Tensor, { start, stop, step }: ops.SliceParams): Tensor {
+  if (currentTrace() || step.some((by) => by !== 1)) return ops.slice(x, { start, stop, step });
+  const starts = start.map((at) => literal(at, aval("i32", [])));
+  return ops.dynamicSlice(
+    x,
+    starts,
+    stop.map((end, axis) => end - start[axis]!),
+  );
 }
 
 /** Integer indices with negative ones counted from the end of an axis of size n. */

@@ -47,11 +47,17 @@ export class OpenDevice {
   onLost: (() => void) | undefined;
   readonly #whenLost: Promise<unknown>;
 
-  private constructor(gpu: GPUDevice, { info }: FoundAdapter) {
+  private constructor(gpu: GPUDevice, { info, adapter }: FoundAdapter) {
     this.gpu = gpu;
     const name = showAdapter(info);
     const features = WANTED_FEATURES.filter((feature) => gpu.features.has(feature));
-    this.info = { kind: "gpu", name, isSoftware: info.isSoftware, limits: readLimits(gpu.limits), features };
+    this.info = {
+      kind: "gpu",
+      name,
+      isSoftware: info.isSoftware,
+      limits: readLimits(gpu.limits, adapter.info),
+      features,
+    };
     this.#whenLost = gpu.lost.then(({ reason, message }) => {
       this.lost = message || reason;
       this.onLost?.();
@@ -91,11 +97,12 @@ export class OpenDevice {
   }
 }
 
-const readLimits = (limits: GPUSupportedLimits): DeviceLimits => ({
+const readLimits = (limits: GPUSupportedLimits, { subgroupMaxSize = 32 }: GPUAdapterInfo): DeviceLimits => ({
   maxStorageBuffers: limits.maxStorageBuffersPerShaderStage,
   maxBindingBytes: limits.maxStorageBufferBindingSize,
   maxBufferBytes: limits.maxBufferSize,
   maxWorkgroups: limits.maxComputeWorkgroupsPerDimension,
   maxInvocations: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
   maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,
+  subgroupSize: subgroupMaxSize,
 });

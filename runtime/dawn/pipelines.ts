@@ -33,11 +33,13 @@ export class PipelineCache {
   }
 
   get({ name, wgsl, reads, writes, usesZero }: Dispatch): Pipeline {
-    const found = this.#pipelines.get(wgsl);
+    // names in comments differ between kernels that are otherwise the same
+    const code = wgsl.replaceAll(/ *\/\/.*/g, "");
+    const found = this.#pipelines.get(code);
     if (found) return found;
     const layout = this.#layout(reads.length, writes.length, usesZero);
     const pipeline = this.#create(name, wgsl, layout);
-    this.#pipelines.set(wgsl, pipeline);
+    this.#pipelines.set(code, pipeline);
     return pipeline;
   }
 

@@ -21,7 +21,7 @@ const workgroups = (graph: Graph) => compileGraph(graph, baseLimits).dispatches.
 describe("dispatches", () => {
   test("beyond 65,535 workgroups spread over two dimensions", () => {
     const graph = trace([f32(65_535 * 64 + 1)], (x) => x.add(1));
-    expect(workgroups(graph)).toEqual([[65_535, 2, 1]]);
+    expect(workgroups(graph)).toEqual([[32_768, 2, 1]]);
   });
 
   test("of a long row are two, of many rows one", () => {
@@ -101,6 +101,28 @@ describeGpu("on the GPU", () => {
       ];
     });
     const inputs = inputsFor(graph);
+    const want = interpret(graph, inputs);
+    const got = await runOnGpu(graph, inputs);
+    want.forEach((x, k) => void expect(difference(got[k]!, x), `result ${k}`).toBeUndefined());
+  });
+
+  gpuTest("a value beside itself cancels only where it is a number", async () => {
+    const graph = trace([f32(6)], (x) => {
+      const twice = x.mul(2);
+      return [
+        x.sub(x),
+        x.div(x),
+        x.mul(0),
+        x.mul(-0),
+        twice.sub(twice),
+        twice.div(twice),
+        x.add(twice.sub(twice)),
+        twice.mul(0).add(1),
+        x.eq(x),
+        twice.ne(twice),
+      ];
+    });
+    const inputs = [array("f32", [6], [Infinity, -Infinity, NaN, 0, -0, 3])];
     const want = interpret(graph, inputs);
     const got = await runOnGpu(graph, inputs);
     want.forEach((x, k) => void expect(difference(got[k]!, x), `result ${k}`).toBeUndefined());

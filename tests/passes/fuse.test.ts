@@ -140,7 +140,7 @@ describe("a kernel ends", () => {
     const kernels = kernelsOf(chain(2000));
     expect(kernels.length).toBeGreaterThan(1);
     expect(kernels.length).toBeLessThan(10);
-    expect(kernels.flatMap(({ why }) => why)).toContain("one kernel holds at most 600 instructions");
+    expect(kernels.flatMap(({ why }) => why)).toContain("one kernel holds at most 1000 instructions");
   });
 
   test("where reading back is cheaper than computing again", () => {
