@@ -3,7 +3,21 @@
 //   npm run example
 //
 // Every step prints what was computed beside what is expected. The program ends with exit code 1 if anything differs.
-import { counters, currentDevice, dot, jit, type Nested, stack, type Tensor, tensor, vmap } from "lanewise";
+import {
+  counters,
+  currentDevice,
+  dot,
+  eye,
+  grad,
+  jit,
+  type Nested,
+  sin,
+  stack,
+  type Tensor,
+  tensor,
+  vjp,
+  vmap,
+} from "lanewise";
 
 let failures = 0;
 
@@ -159,6 +173,42 @@ const isSame = withoutComments(wgsl) === withoutComments(byHand.lower(signals, f
 report("kernels that vmap compiles to", kernels.length === 1, String(kernels.length), "1");
 report("their WGSL and that of the code vectorised by hand", isSame, isSame ? "the same" : "different", "the same");
 
+heading("Gradients, of a batch and in a batch");
+
+/** Per example: Σ sin(x + 2y). */
+const wave = (x: Tensor, y: Tensor): Tensor => sin(x.add(y.mul(2))).sum();
+
+const waveX = tensor([
+  [1, 2, 3],
+  [2, 3, 4],
+]);
+const waveY = tensor([
+  [2, 3, 4],
+  [3, 4, 5],
+]);
+// cos(x + 2y), and twice that for y
+const dx = [
+  [0.2836622, -0.1455, 0.0044257],
+  [-0.1455, 0.0044257, 0.1367372],
+];
+const dy = dx.map((row) => row.map((d) => 2 * d));
+
+const [ofBatchX, ofBatchY] = grad(vmap(wave), { argnums: [0, 1] })(waveX, waveY);
+await check("grad(vmap(wave)), by x", ofBatchX, dx);
+await check("grad(vmap(wave)), by y", ofBatchY, dy);
+const [inBatchX, inBatchY] = vmap(grad(wave, { argnums: [0, 1] }))(waveX, waveY);
+await check("vmap(grad(wave)), by x", inBatchX, dx);
+await check("vmap(grad(wave)), by y", inBatchY, dy);
+
+// a Jacobian: the way back of one vjp, for every unit vector at once
+const [, back] = vjp((x: Tensor) => convolve(x, w), x);
+const [jacobian] = vmap(back)(eye(3));
+await check("the Jacobian of convolve(x, w), by vmap of vjp", jacobian, [
+  [1, 2, 3, 0, 0],
+  [0, 1, 2, 3, 0],
+  [0, 0, 1, 2, 3],
+]);
+
 console.log(failures === 0 ? "\nAll is as expected." : `\n${failures} results differ from what is expected.`);
 process.exitCode = failures === 0 ? 0 : 1;
 
@@ -193,7 +243,8 @@ function isCloseNested(a: Nested, b: Nested): boolean {
 /** Matrices each on a line. */
 function show(nested: Nested): string {
   const isStack = Array.isArray(nested) && Array.isArray(nested[0]) && Array.isArray(nested[0][0]);
-  return isStack ? nested.map(show).join("\n") : JSON.stringify(nested).replaceAll(",", ", ");
+  const rounded = (_key: string, x: unknown): unknown => (typeof x === "number" ? Number(x.toPrecision(7)) : x);
+  return isStack ? nested.map(show).join("\n") : JSON.stringify(nested, rounded).replaceAll(",", ", ");
 }
 
 /** Compares every element of results that follow one another with numbers in 64 bits. */
