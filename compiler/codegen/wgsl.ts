@@ -12,19 +12,20 @@ const helpers: Record<string, { readonly needs: readonly string[]; readonly code
     needs: ["zero"],
     code: "// the identity, which no compiler sees through: arithmetic stays as written\nfn keep(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ zero.x); }",
   },
+  again: {
+    needs: ["zero"],
+    code: "// as keep, for a value beside itself: x - x and x / x are not 0 and 1 for every x\nfn again(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ zero.y); }",
+  },
   bits: {
     needs: ["zero"],
-    code: "// NaN, infinities and -0 have no literals\nfn bits(x: u32) -> f32 { return bitcast<f32>(x ^ zero.x); }",
+    code: "// NaN, infinities and -0 have no literals\nfn bits(x: u32) -> f32 { return bitcast<f32>(x ^ zero.z); }",
   },
   is_nan: { needs: [], code: "fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }" },
   max_nan: {
     needs: ["is_nan"],
-    code: "fn max_nan(x: f32, y: f32) -> f32 { return select(select(max(x, y), y, is_nan(y)), x, is_nan(x)); }",
+    code: maxHelper("max", "&", "0 is above -0: of equal numbers the bits are alike but for the sign of a zero"),
   },
-  min_nan: {
-    needs: ["is_nan"],
-    code: "fn min_nan(x: f32, y: f32) -> f32 { return select(select(min(x, y), y, is_nan(y)), x, is_nan(x)); }",
-  },
+  min_nan: { needs: ["is_nan"], code: maxHelper("min", "|", "-0 is below 0") },
   to_i32: {
     needs: ["is_nan"],
     code: "// i32(x) stops at the largest f32 below 2^31\nfn to_i32(x: f32) -> i32 { return select(select(i32(x), 0x7fffffffi, x >= 2147483648.0f), 0i, is_nan(x)); }",
@@ -34,6 +35,15 @@ const helpers: Record<string, { readonly needs: readonly string[]; readonly code
     code: "// u32(x) stops at the largest f32 below 2^32\nfn to_u32(x: f32) -> u32 { return select(select(u32(x), 0xffffffffu, x >= 4294967296.0f), 0u, is_nan(x)); }",
   },
 };
+
+/** WGSL's own may give either zero, and anything for NaN. */
+function maxHelper(name: "max" | "min", symbol: "&" | "|", note: string): string {
+  return `// ${note}
+fn ${name}_nan(x: f32, y: f32) -> f32 {
+  let number = select(${name}(x, y), bitcast<f32>(bitcast<u32>(x) ${symbol} bitcast<u32>(y)), x == y);
+  return select(select(number, y, is_nan(y)), x, is_nan(x));
+}`;
+}
 
 /** WGSL of the helpers in `used` and of what they need, in a fixed order. */
 export function helperCode(used: ReadonlySet<string>): string[] {
@@ -249,6 +259,12 @@ export class WgslPrinter {
     return floatLiteral(value);
   }
 
+  /** A float whose bits are a constant: WGSL refuses to make infinity or NaN of them itself. */
+  #floatOfBits(bits: Scalar): Text {
+    scratch.setUint32(0, bits.value! >>> 0);
+    return this.#literal({ ...bits, type: "f32", value: scratch.getFloat32(0) });
+  }
+
   #call(name: string, args: readonly Scalar[]): Text {
     const texts = args.map((y) => this.#of(y));
     return { code: `${name}(${texts.map((t) => t.code).join(", ")})`, binds: ATOM, depth: 1 + deepest(texts) };
@@ -262,7 +278,7 @@ export class WgslPrinter {
   #infix(symbol: string, binds: number, x: Scalar, y: Scalar): Text {
     const exact = x.type === "f32" && binds > BITS;
     const left = exact ? this.#exactOperand(x, y) : this.#of(x);
-    const right = exact ? this.#exactOperand(y, x, true) : this.#of(y);
+    const right = exact ? this.#exactOperand(y, x, symbol) : this.#of(y);
     // WGSL wants parentheses around everything but calls and names beside a bit operation
     const least = binds === BITS ? UNARY : binds;
     const leftCode = left.binds < least || left.binds <= BITS ? `(${left.code})` : left.code;
@@ -271,24 +287,20 @@ export class WgslPrinter {
   }
 
   /**
-   * An operand of float arithmetic. Compilers may contract, reassociate and cancel it against its partner, unless it
-   * comes from memory: then it is kept. A sum that is carried through a loop may be contracted: it has no fixed
-   * rounding anyway.
+   * An operand of float arithmetic, the second one where `symbol` is given. Compilers may contract, reassociate and
+   * cancel it against its partner, unless it comes from memory: then it is kept. A sum that is carried through a loop
+   * may be contracted: it has no fixed rounding anyway.
    */
-  #exactOperand(x: Scalar, partner: Scalar, second = false): Text {
+  #exactOperand(x: Scalar, partner: Scalar, symbol?: string): Text {
+    // both kept alike, they would still cancel
+    if (x === partner && (symbol === "-" || symbol === "/")) return this.#helper("again", [x]);
+    const isZero = x.op === "const" && x.value === 0;
     const accumulates = partner.op === "param" || x.op === "param";
-    const cancels = second && (x === partner || (x.op === "const" && x.value === 0));
-    const zeroFirst = !second && x.op === "const" && x.value === 0;
-    if (cancels || zeroFirst || (!accumulates && arithmetic.has(x.op))) {
-      this.helpers.add("keep");
-      const text = this.#of(x);
-      return { code: `keep(${text.code})`, binds: ATOM, depth: text.depth + 1 };
-    }
-    return this.#of(x);
+    return isZero || (!accumulates && arithmetic.has(x.op)) ? this.#helper("keep", [x]) : this.#of(x);
   }
 
   #expression(x: Scalar): Text {
-    const [a, b, c] = x.args as [Scalar, Scalar, Scalar];
+    const [a, b, c] = this.#runtimeArgs(x) as [Scalar, Scalar, Scalar];
     switch (x.op) {
       case "add":
         return this.#infix("+", SUM, a, b);
@@ -344,6 +356,7 @@ export class WgslPrinter {
       case "cast":
         return this.#cast(a, x.type);
       case "bitcast":
+        if (a.op === "const" && x.type === "f32") return this.#floatOfBits(a);
         return this.#call(`bitcast<${x.type}>`, [a]);
       case "keep":
         return this.#helper("keep", [a]);
@@ -357,6 +370,18 @@ export class WgslPrinter {
       default:
         throw new InternalError(`wgsl: ${x.op} is no expression`);
     }
+  }
+
+  /**
+   * Operands, the first one kept if all are constants: WGSL computes with constants when it is compiled, refuses what
+   * overflows, and loses the sign of -0.
+   */
+  #runtimeArgs({ op, args }: Scalar): readonly Scalar[] {
+    const [first, ...rest] = args;
+    if (op === "keep" || op === "bitcast" || first?.type !== "f32" || !args.every((x) => x.op === "const")) return args;
+    const kept: Scalar = { ...first, op: "keep", args: [first] };
+    this.#text.set(kept, this.#helper("keep", [first]));
+    return [kept, ...rest];
   }
 
   #compare(symbol: string, a: Scalar, b: Scalar): Text {

@@ -358,6 +358,20 @@ function foldInteger(op: ScalarOpName, type: DType, args: readonly Scalar[]): nu
       return of === "bool" ? x & y : wrap(x & y, type);
     case "or":
       return of === "bool" ? x | y : wrap(x | y, type);
+    case "xor":
+      return of === "bool" ? x ^ y : wrap(x ^ y, type);
+    case "not":
+      return of === "bool" ? 1 - x : wrap(~x, type);
+    case "neg":
+      return wrap(-x, type);
+    case "abs":
+      return wrap(Math.abs(x), type);
+    case "shl":
+      return wrap(x << y, type);
+    case "shr":
+      return type === "u32" ? x >>> y : x >> y;
+    case "bitcast":
+      return wrap(x, type);
     default:
       return undefined;
   }

@@ -79,11 +79,8 @@ export const reduceMax = reduction("reduceMax", {
   jvp: ofExtremes,
   row(data, from, to) {
     let best = data[from]!;
-    for (let i = from + 1; i < to; i++) {
-      const x = data[i]!;
-      // a NaN is taken, and no comparison replaces it
-      if (x > best || Number.isNaN(x)) best = x;
-    }
+    // NaN stays, and 0 is above -0
+    for (let i = from + 1; i < to; i++) best = Math.max(best, data[i]!);
     return best;
   },
 });
@@ -96,10 +93,7 @@ export const reduceMin = reduction("reduceMin", {
   jvp: ofExtremes,
   row(data, from, to) {
     let best = data[from]!;
-    for (let i = from + 1; i < to; i++) {
-      const x = data[i]!;
-      if (x < best || Number.isNaN(x)) best = x;
-    }
+    for (let i = from + 1; i < to; i++) best = Math.min(best, data[i]!);
     return best;
   },
 });

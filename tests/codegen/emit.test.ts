@@ -21,7 +21,10 @@ const workgroups = (graph: Graph) => compileGraph(graph, baseLimits).dispatches.
 describe("dispatches", () => {
   test("beyond 65,535 workgroups spread over two dimensions", () => {
     const graph = trace([f32(65_535 * 64 + 1)], (x) => x.add(1));
-    expect(workgroups(graph)).toEqual([[32_768, 2, 1]]);
+    const [[x, y, z]] = workgroups(graph) as [readonly [number, number, number]];
+    expect(Math.max(x, y)).toBeLessThanOrEqual(65_535);
+    expect(x * y).toBeGreaterThanOrEqual(65_536);
+    expect(z).toBe(1);
   });
 
   test("of a long row are two, of many rows one", () => {

@@ -11,14 +11,14 @@ import {
   type Dispatch,
   type Program,
 } from "../../compiler/ir/program.js";
-import { findAdapter, showAdapter } from "../../runtime/dawn/adapter.js";
+import { findAdapter } from "../../runtime/dawn/adapter.js";
 import { OpenDevice } from "../../runtime/dawn/device.js";
 import { BUFFER_USAGE, MAP_READ, STAGE_COMPUTE } from "../../runtime/dawn/usage.js";
 
 let opened: Promise<OpenDevice> | undefined;
 
 /** The one device of this test file. */
-export function testDevice(): Promise<OpenDevice> {
+function testDevice(): Promise<OpenDevice> {
   opened ??= openDevice();
   return opened;
 }
@@ -33,12 +33,6 @@ async function openDevice(): Promise<OpenDevice> {
   return device;
 }
 
-/** Name of the adapter, for the counts that are printed. */
-export async function adapterName(): Promise<string> {
-  const found = await findAdapter();
-  return "reason" in found ? found.reason : showAdapter(found.info);
-}
-
 /** Compiles for `limits`, which every device has unless they are given, and runs. */
 export async function runOnGpu(
   graph: Graph,
@@ -49,8 +43,11 @@ export async function runOnGpu(
 }
 
 /** Results of one call of a program. */
-export async function runProgram(program: Program, inputs: readonly NDArray[]): Promise<NDArray[]> {
+async function runProgram(program: Program, inputs: readonly NDArray[]): Promise<NDArray[]> {
   const { gpu } = await testDevice();
+  const pipelines: Made[] = [];
+  for (const dispatch of program.dispatches) pipelines.push(await pipelineFor(dispatch));
+  // pushed and popped without a pause: the scopes are the device's, not ours
   gpu.pushErrorScope("validation");
   gpu.pushErrorScope("out-of-memory");
   const made: GPUBuffer[] = [];
@@ -59,20 +56,26 @@ export async function runProgram(program: Program, inputs: readonly NDArray[]): 
     made.push(b);
     return b;
   };
+  // as from a pool: what a kernel forgets to write is seen
+  const usedBefore = (bytes: number): GPUBuffer => {
+    const b = buffer(bytes, BUFFER_USAGE.storage);
+    gpu.queue.writeBuffer(b, 0, new Uint32Array(bytes / DEVICE_ELEMENT_BYTES).fill(0xdeadbeef));
+    return b;
+  };
   const buffers: Record<BufferRef["kind"], GPUBuffer[]> = {
     input: inputs.map((x) => {
       const b = buffer(Math.max(1, x.data.length) * DEVICE_ELEMENT_BYTES, BUFFER_USAGE.storage);
       if (x.data.length > 0) gpu.queue.writeBuffer(b, 0, deviceWords(x));
       return b;
     }),
-    output: program.outputBytes.map((bytes) => buffer(bytes, BUFFER_USAGE.storage)),
-    scratch: program.scratchBytes.map((bytes) => buffer(bytes, BUFFER_USAGE.storage)),
+    output: program.outputBytes.map(usedBefore),
+    scratch: program.scratchBytes.map(usedBefore),
   };
   const zero = buffer(16, BUFFER_USAGE.uniform);
   const encoder = gpu.createCommandEncoder();
   const pass = encoder.beginComputePass();
-  for (const dispatch of program.dispatches) {
-    const { pipeline, layout } = await pipelineFor(dispatch);
+  for (const [i, dispatch] of program.dispatches.entries()) {
+    const { pipeline, layout } = pipelines[i]!;
     const bound = [...dispatch.reads, ...dispatch.writes].map(({ kind, index }) => buffers[kind][index]!);
     if (dispatch.usesZero) bound.push(zero);
     const entries = bound.map((b, binding) => ({ binding, resource: { buffer: b } }));
@@ -107,14 +110,14 @@ interface Made {
   readonly layout: GPUBindGroupLayout;
 }
 
-const pipelines = new Map<string, Promise<Made>>();
+const known = new Map<string, Promise<Made>>();
 
 function pipelineFor(dispatch: Dispatch): Promise<Made> {
   const key = `${dispatch.reads.length} ${dispatch.writes.length} ${dispatch.usesZero} ${dispatch.wgsl}`;
-  let made = pipelines.get(key);
+  let made = known.get(key);
   if (!made) {
     made = makePipeline(dispatch);
-    pipelines.set(key, made);
+    known.set(key, made);
   }
   return made;
 }
@@ -127,6 +130,7 @@ async function makePipeline({ wgsl, reads, writes, usesZero }: Dispatch): Promis
     ...writes.map((): GPUBufferBindingType => "storage"),
     ...(usesZero ? (["uniform"] as const) : []),
   ];
+  gpu.pushErrorScope("validation");
   const layout = gpu.createBindGroupLayout({
     entries: types.map((type, binding) => ({ binding, visibility: STAGE_COMPUTE, buffer: { type } })),
   });
@@ -134,6 +138,8 @@ async function makePipeline({ wgsl, reads, writes, usesZero }: Dispatch): Promis
     layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
     compute: { module: gpu.createShaderModule({ code: wgsl }), entryPoint: "main" },
   });
+  const error = await gpu.popErrorScope();
+  if (error) throw new Error(`Dawn refused a pipeline: ${error.message}\n${wgsl}`);
   return { pipeline, layout };
 }
 

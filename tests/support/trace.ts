@@ -40,10 +40,6 @@ export function inputsFor(graph: Graph, seed = 1): NDArray[] {
   return graph.inputs.map((v) => draw(random, v.aval));
 }
 
-/** Results on the CPU as plain lists. */
-export const elementsOf = (graph: Graph, inputs: readonly NDArray[] = inputsFor(graph)): number[][] =>
-  interpret(graph, inputs).map(({ data }) => [...data]);
-
 /** Runs the Graph on the GPU and holds it to the interpreter, within what rounding may do to it. */
 export async function expectGpuAgrees(
   graph: Graph,
