@@ -68,7 +68,9 @@ fn main(
       right[e / TILE_N][e % TILE_N] = x;
     }
     workgroupBarrier();
-    for (var k = 0u; k < TILE_K; k++) {
+    // not a constant: compilers would unroll this into more code than it is worth
+    let depth = min(TILE_K, K - start);
+    for (var k = 0u; k < depth; k++) {
       var column: array<T, COLS>;
       for (var c = 0u; c < COLS; c++) { column[c] = right[k][local.x + 16u * c]; }
       for (var r = 0u; r < ROWS; r++) {

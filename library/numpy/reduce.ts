@@ -1,7 +1,7 @@
 // Reductions under their numpy names: over one axis, several, or all.
 
 import { showAval } from "../../compiler/core/aval.js";
-import { ShapeError } from "../../compiler/core/errors.js";
+import { ShapeError, ValueError } from "../../compiler/core/errors.js";
 import { sizeOf } from "../../compiler/core/shape.js";
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
@@ -18,7 +18,12 @@ export interface ReduceOptions {
 type Reduction = (x: TensorLike, axis?: AxisSpec | null, options?: ReduceOptions) => Tensor;
 
 function reduction(name: string, op: (x: Tensor, axes: readonly number[]) => Tensor): Reduction {
-  return (x, axis, { keepDims = false } = {}) => {
+  return (x, axis, options = {}) => {
+    for (const key of Object.keys(options)) {
+      if (key !== "keepDims")
+        throw new ValueError(`${name}: there is no option '${key}'; there is keepDims${hereText()}`);
+    }
+    const { keepDims = false } = options;
     const a = asTensor(x, name);
     // "all axes" means those of one example: they are named before anything is batched
     const axes = axesOf(axis, a, name).sort((i, j) => i - j);
