@@ -173,6 +173,14 @@ const isSame = withoutComments(wgsl) === withoutComments(byHand.lower(signals, f
 report("kernels that vmap compiles to", kernels.length === 1, String(kernels.length), "1");
 report("their WGSL and that of the code vectorised by hand", isSame, isSame ? "the same" : "different", "the same");
 
+// the loop of windows as it was first written, at length 64: the windows are parts of one kernel
+const short = signals.slice(null, [0, 64]);
+const windows = jit(vmap(convolve, [0, null]));
+const windowKernels = windows.lower(short, filter).kernels.length;
+report("kernels of the loop of 62 windows", windowKernels === 1, String(windowKernels), "1");
+const apart = windows(short, filter).sub(mapped(short, filter)).abs().max();
+await check("whether it is more than 1e-5 away from the three slices", apart.gt(1e-5).astype("i32"), 0);
+
 heading("Gradients, of a batch and in a batch");
 
 /** Per example: Σ sin(x + 2y). */

@@ -37,7 +37,7 @@ describe("vmap-tutorial", () => {
     const { status, stdout, all } = runScript("examples/vmap-tutorial.ts", device);
     expect(status, all).toBe(0);
     expect(stdout).not.toContain("✗");
-    expect(stdout.match(/✓/g)).toHaveLength(17);
+    expect(stdout.match(/✓/g)).toHaveLength(19);
     expect(stdout).toMatch(/^Running on the (GPU|CPU)/);
     return stdout;
   };
