@@ -1,8 +1,9 @@
 // The folds of a kernel's roots: their terms, and the state they carry.
-import type { DType } from "../core/dtype.js";
-import type { Eqn } from "../ir/graph.js";
+import { DEVICE_ELEMENT_BYTES, type DType } from "../core/dtype.js";
+import type { Eqn, Var } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
 import { Position } from "../ir/position.js";
+import type { Scratch } from "../ir/program.js";
 import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { Lowering, Terms } from "./lower.js";
 
@@ -35,9 +36,13 @@ export function combineAll(all: readonly Terms[], earlier: readonly Scalar[], la
   return splitState(all, earlier).flatMap((own, r) => all[r]!.combine(own, theirs[r]!));
 }
 
-/** Results of all roots. */
-export const finishAll = (all: readonly Terms[], state: readonly Scalar[]): Scalar[] =>
-  splitState(all, state).map((own, r) => all[r]!.finish(own));
+/** The results of all roots, by their variables. */
+export const finishAll = (all: readonly Terms[], state: readonly Scalar[]): Map<Var, Scalar> =>
+  new Map(splitState(all, state).map((own, r) => [all[r]!.eqn.outputs[0]!, all[r]!.finish(own)]));
+
+/** Memory for `cells` partial states of all roots. */
+export const scratchFor = (kernel: FusedKernel, cells: number): Scratch[] =>
+  stateTypes(kernel).map(() => ({ kind: "scratch", bytes: cells * DEVICE_ELEMENT_BYTES }));
 
 /** Each root's part of all their state. */
 function splitState(all: readonly Terms[], state: readonly Scalar[]): (readonly Scalar[])[] {

@@ -5,45 +5,77 @@ import type { Var } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
 import { Position } from "../ir/position.js";
 import { type Names, showEqn } from "../ir/print.js";
-import type { DeviceLimits } from "../ir/program.js";
+import type { DeviceLimits, Launch, Scratch } from "../ir/program.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
+import { stateTypes } from "./folds.js";
 import type { Lowering } from "./lower.js";
 import { helperCode, memoryType, needsZero, type WgslPrinter } from "./wgsl.js";
 
-/** Code around the body: bindings, helpers, the equations as a comment. */
-export interface Frame {
-  readonly bindings: string[];
-  readonly helpers: string[];
-  readonly usesZero: boolean;
+/** Where the first of two dispatches puts partial states, or the second takes them from. */
+export interface Passing {
+  readonly from?: readonly Scratch[];
+  readonly to?: readonly Scratch[];
 }
 
-export interface Binding {
+/** What a template gets beside what is its own. */
+interface Frame {
+  readonly bindings: string[];
+  readonly helpers: string[];
+}
+
+interface Binding {
   readonly name: string;
   readonly dtype: DType;
   readonly access: "read" | "read_write";
   readonly note?: string;
 }
 
-export function frame(printer: WgslPrinter, list: readonly Binding[]): Frame {
+/**
+ * The dispatch whose code `printer` printed; `fill` puts it into its template. Of the kernel's arrays it binds those the
+ * code reads, then partial states to read, then what it writes, then the zeros.
+ */
+export function launch(
+  kernel: FusedKernel,
+  names: Names,
+  printer: WgslPrinter,
+  { from, to }: Passing,
+  workgroups: Launch["workgroups"],
+  fill: (frame: Frame) => string,
+): Launch {
+  const states = (access: Binding["access"]): Binding[] =>
+    stateTypes(kernel).map((dtype, k) => ({ name: `state${k}`, dtype, access }));
+  const loads = kernel.loads.map((v, k) => ({ v, k })).filter(({ k }) => printer.reads(k));
+  const list: Binding[] = [
+    ...loads.map(({ v, k }) => bindingOf(`in${k}`, v, "read", names)),
+    ...(from ? states("read") : []),
+    ...(to ? states("read_write") : kernel.stores.map((v, k) => bindingOf(`out${k}`, v, "read_write", names))),
+  ];
   const bindings = list.map(
     ({ name, dtype, access, note }, i) =>
       `@group(0) @binding(${i}) var<storage, ${access}> ${name}: array<${memoryType(dtype)}>;${note ? ` // ${note}` : ""}`,
   );
   const usesZero = needsZero(printer.helpers);
   if (usesZero) bindings.push(`@group(0) @binding(${list.length}) var<uniform> zero: vec4u;`);
-  return { bindings, helpers: helperCode(printer.helpers), usesZero };
+  const [letter, part] = to ? ["a", " part 1"] : from ? ["b", " part 2"] : ["", ""];
+  return {
+    name: kernel.name + letter,
+    wgsl: header(kernel, names, part) + fill({ bindings, helpers: helperCode(printer.helpers) }),
+    reads: [...loads.map(({ v }) => v), ...(from ?? [])],
+    writes: to ?? kernel.stores,
+    usesZero,
+    workgroups,
+  };
 }
 
-const typed = (v: Var, names: Names): string => `${names.of(v)}:${showAval(v.aval)}`;
-
-export const loadBindings = (kernel: FusedKernel, names: Names): Binding[] =>
-  kernel.loads.map((v, i) => ({ name: `in${i}`, dtype: v.aval.dtype, access: "read", note: typed(v, names) }));
-
-export const storeBindings = (kernel: FusedKernel, names: Names): Binding[] =>
-  kernel.stores.map((v, i) => ({ name: `out${i}`, dtype: v.aval.dtype, access: "read_write", note: typed(v, names) }));
+const bindingOf = (name: string, v: Var, access: Binding["access"], names: Names): Binding => ({
+  name,
+  dtype: v.aval.dtype,
+  access,
+  note: `${names.of(v)}:${showAval(v.aval)}`,
+});
 
 /** `// k0` and the equations, by generated names only: no text of the user's reaches a shader. */
-export function header(kernel: FusedKernel, names: Names, suffix = ""): string {
+function header(kernel: FusedKernel, names: Names, suffix: string): string {
   const shown = kernel.eqns.slice(0, 40).map((eqn) => `//   ${showEqn(eqn, names)}`);
   if (kernel.eqns.length > 40) shown.push(`//   … and ${kernel.eqns.length - 40} more`);
   return [`// ${kernel.name}${suffix}`, ...shown, ""].join("\n");

@@ -1,14 +1,12 @@
 // Kernels with an invocation per element; folds loop inside the invocation.
 
 import { fillTemplate } from "../../kernels/index.js";
-import { DEVICE_ELEMENT_BYTES } from "../core/dtype.js";
-import type { Var } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
 import type { Names } from "../ir/print.js";
-import type { DeviceLimits, Launch, Scratch } from "../ir/program.js";
-import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
-import { combineAll, elementAll, finishAll, initAll, stateTypes, termsAt } from "./folds.js";
-import { type Binding, bufferName, frame, grid, header, loadBindings, store, storeBindings } from "./frame.js";
+import type { DeviceLimits, Launch } from "../ir/program.js";
+import { ScalarBuilder } from "../ir/scalar.js";
+import { combineAll, elementAll, finishAll, initAll, scratchFor, stateTypes, termsAt } from "./folds.js";
+import { bufferName, grid, launch, type Passing, store } from "./frame.js";
 import { Lowering } from "./lower.js";
 import { WgslPrinter } from "./wgsl.js";
 
@@ -20,11 +18,9 @@ export function emitMap(kernel: FusedKernel, limits: DeviceLimits, names: Names)
   const b = new ScalarBuilder();
   const i = b.input("i", "u32");
   const all = termsAt(kernel, b, i);
-  const roots = new Map<Var, Scalar>();
-  if (all.length > 0) {
-    const last = b.loop(b.u32(all[0]!.count), initAll(all), (k, state) => combineAll(all, state, elementAll(all, k)));
-    finishAll(all, last).forEach((x, r) => void roots.set(kernel.roots[r]!.outputs[0]!, x));
-  }
+  const fold = (terms: number) =>
+    b.loop(b.u32(terms), initAll(all), (k, state) => combineAll(all, state, elementAll(all, k)));
+  const roots = all.length > 0 ? finishAll(all, fold(all[0]!.count)) : undefined;
   store(b, kernel, new Lowering(b, kernel, roots), i);
   return finishMap(kernel, b, kernel.size, limits, names, {});
 }
@@ -36,7 +32,7 @@ export function emitMap(kernel: FusedKernel, limits: DeviceLimits, names: Names)
 export function emitColumns(kernel: FusedKernel, parts: number, limits: DeviceLimits, names: Names): Launch[] {
   const columns = kernel.size;
   const types = stateTypes(kernel);
-  const scratch = types.map((): Scratch => ({ kind: "scratch", bytes: columns * parts * DEVICE_ELEMENT_BYTES }));
+  const scratch = scratchFor(kernel, columns * parts);
   return [partOfColumns(), foldParts()];
 
   function partOfColumns(): Launch {
@@ -65,17 +61,9 @@ export function emitColumns(kernel: FusedKernel, parts: number, limits: DeviceLi
         types.map((type, t) => b.load(`state${t}`, at, type)),
       );
     });
-    const roots = new Map<Var, Scalar>();
-    finishAll(all, last).forEach((x, r) => void roots.set(kernel.roots[r]!.outputs[0]!, x));
-    store(b, kernel, new Lowering(b, kernel, roots), i);
+    store(b, kernel, new Lowering(b, kernel, finishAll(all, last)), i);
     return finishMap(kernel, b, columns, limits, names, { from: scratch });
   }
-}
-
-/** Where a pass of two takes partial states from, or puts them. */
-interface Passing {
-  readonly from?: readonly Scratch[];
-  readonly to?: readonly Scratch[];
 }
 
 function finishMap(
@@ -84,26 +72,12 @@ function finishMap(
   size: number,
   limits: DeviceLimits,
   names: Names,
-  { from, to }: Passing,
+  passing: Passing,
 ): Launch {
   const printer = new WgslPrinter(bufferName);
   const body = printer.print(b.body, [], "");
-  const states = (access: Binding["access"]): Binding[] =>
-    stateTypes(kernel).map((dtype, k) => ({ name: `state${k}`, dtype, access }));
-  const loads = kernel.loads.map((v, k) => ({ v, k })).filter(({ k }) => printer.reads(k));
-  const { bindings, helpers, usesZero } = frame(printer, [
-    ...loads.map(({ k }) => loadBindings(kernel, names)[k]!),
-    ...(from ? states("read") : []),
-    ...(to ? states("read_write") : storeBindings(kernel, names)),
-  ]);
   const workgroups = grid(Math.ceil(size / WIDTH), limits);
-  const wgsl = fillTemplate("map", { bindings, helpers, body, size, stride: workgroups[0] * WIDTH });
-  return {
-    name: kernel.name + (to ? "a" : from ? "b" : ""),
-    wgsl: header(kernel, names, to ? " part 1" : from ? " part 2" : "") + wgsl,
-    reads: [...loads.map(({ v }) => v), ...(from ?? [])],
-    writes: to ?? kernel.stores,
-    usesZero,
-    workgroups,
-  };
+  return launch(kernel, names, printer, passing, workgroups, (frame) =>
+    fillTemplate("map", { ...frame, body, size, stride: workgroups[0] * WIDTH }),
+  );
 }

@@ -8,7 +8,7 @@ import type { Position } from "../ir/position.js";
 import type { Names } from "../ir/print.js";
 import type { Launch } from "../ir/program.js";
 import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
-import { bufferName, frame, header, loadBindings, store, storeBindings } from "./frame.js";
+import { bufferName, launch, store } from "./frame.js";
 import { Lowering } from "./lower.js";
 import { WgslPrinter } from "./wgsl.js";
 
@@ -35,31 +35,10 @@ export function emitMatmul(kernel: FusedKernel, names: Names): Launch {
   store(b, kernel, new Lowering(b, kernel, new Map([[out, total]])), u(b, "i"));
   const finish = printer.print(b.body, [], "");
 
-  const { bindings, helpers, usesZero } = frame(printer, [
-    ...loadBindings(kernel, names),
-    ...storeBindings(kernel, names),
-  ]);
   const rows = g.m > 32 ? 4 : 2;
   const cols = g.n > 32 ? 4 : 2;
-  const wgsl = fillTemplate("matmul", {
-    bindings,
-    helpers,
-    lhs,
-    rhs,
-    finish,
-    m: g.m,
-    n: g.n,
-    k: g.k,
-    rows,
-    cols,
-    type: out.aval.dtype,
-  });
-  return {
-    name: kernel.name,
-    wgsl: header(kernel, names) + wgsl,
-    reads: kernel.loads,
-    writes: kernel.stores,
-    usesZero,
-    workgroups: [Math.ceil(g.n / (16 * cols)), Math.ceil(g.m / (16 * rows)), g.batch],
-  };
+  const workgroups = [Math.ceil(g.n / (16 * cols)), Math.ceil(g.m / (16 * rows)), g.batch] as const;
+  return launch(kernel, names, printer, {}, workgroups, (frame) =>
+    fillTemplate("matmul", { ...frame, lhs, rhs, finish, m: g.m, n: g.n, k: g.k, rows, cols, type: out.aval.dtype }),
+  );
 }

@@ -1,14 +1,12 @@
 // Folds with a workgroup per row.
 
 import { fillTemplate } from "../../kernels/index.js";
-import { DEVICE_ELEMENT_BYTES } from "../core/dtype.js";
-import type { Var } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
 import type { Names } from "../ir/print.js";
-import type { DeviceLimits, Launch, Scratch } from "../ir/program.js";
+import type { DeviceLimits, Launch } from "../ir/program.js";
 import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
-import { combineAll, elementAll, finishAll, initAll, stateTypes, termsAt } from "./folds.js";
-import { type Binding, bufferName, frame, grid, header, loadBindings, store, storeBindings } from "./frame.js";
+import { combineAll, elementAll, finishAll, initAll, scratchFor, stateTypes, termsAt } from "./folds.js";
+import { bufferName, grid, launch, type Passing, store } from "./frame.js";
 import { Lowering, type Terms } from "./lower.js";
 import { WgslPrinter } from "./wgsl.js";
 
@@ -21,24 +19,18 @@ export function emitRows(kernel: FusedKernel, length: number, limits: DeviceLimi
   const rows = kernel.size;
   const wanted = Math.ceil(MANY_GROUPS / rows);
   const parts = Math.max(1, Math.min(wanted, Math.ceil(length / PART_TERMS)));
-  if (parts === 1)
-    return [emitRowPass(kernel, { rows, length, parts: 1, from: undefined, to: undefined }, limits, names)];
-  const types = stateTypes(kernel);
-  const scratch = types.map((): Scratch => ({ kind: "scratch", bytes: rows * parts * DEVICE_ELEMENT_BYTES }));
+  if (parts === 1) return [emitRowPass(kernel, { rows, length, parts: 1 }, limits, names)];
+  const scratch = scratchFor(kernel, rows * parts);
   return [
-    emitRowPass(kernel, { rows, length, parts, from: undefined, to: scratch }, limits, names),
-    emitRowPass(kernel, { rows, length: parts, parts: 1, from: scratch, to: undefined }, limits, names),
+    emitRowPass(kernel, { rows, length, parts, to: scratch }, limits, names),
+    emitRowPass(kernel, { rows, length: parts, parts: 1, from: scratch }, limits, names),
   ];
 }
 
-interface RowPass {
+interface RowPass extends Passing {
   readonly rows: number;
   readonly length: number;
   readonly parts: number;
-  /** Partial states to fold instead of the operands. */
-  readonly from: readonly Scratch[] | undefined;
-  /** Where partial states go instead of the results. */
-  readonly to: readonly Scratch[] | undefined;
 }
 
 function emitRowPass(kernel: FusedKernel, pass: RowPass, limits: DeviceLimits, names: Names): Launch {
@@ -83,47 +75,29 @@ function emitRowPass(kernel: FusedKernel, pass: RowPass, limits: DeviceLimits, n
   if (to) types.forEach((_, k) => void finishLines.push(`state${k}[cell] = shared${k}[0];`));
   else {
     const b = new ScalarBuilder();
-    const roots = new Map<Var, Scalar>();
     const totals = named(b, (k) => `shared${k}[0]`);
-    finishAll(termsOf(b), totals).forEach((x, r) => void roots.set(kernel.roots[r]!.outputs[0]!, x));
+    const roots = finishAll(termsOf(b), totals);
     store(b, kernel, new Lowering(b, kernel, roots), b.input("i", "u32"));
     finishLines.push(...printer.print(b.body, [], ""));
   }
 
-  const stateBindings = (access: Binding["access"]): Binding[] =>
-    types.map((dtype, k) => ({ name: `state${k}`, dtype, access }));
   // the first pass stores no result; the second reads no operand of the fold, but its epilogue may
-  const loads = kernel.loads.map((v, k) => ({ v, k })).filter(({ k }) => printer.reads(k));
-  const list = [
-    ...loads.map(({ k }) => loadBindings(kernel, names)[k]!),
-    ...(from ? stateBindings("read") : []),
-    ...(to ? stateBindings("read_write") : storeBindings(kernel, names)),
-  ];
-  const { bindings, helpers, usesZero } = frame(printer, list);
-  const wgsl = fillTemplate("reduce-row", {
-    bindings,
-    helpers,
-    shared: types.map((type, k) => `var<workgroup> shared${k}: array<${type}, WIDTH>;`),
-    init: initLines,
-    step: stepLines,
-    share: types.map((_, k) => `shared${k}[lane] = s${k};`),
-    merge: mergeLines,
-    finish: finishLines,
-    width,
-    rows,
-    parts,
-    length,
-    part: Math.ceil(length / parts),
-  });
-  const suffix = to ? " part 1" : from ? " part 2" : "";
-  return {
-    name: kernel.name + (to ? "a" : from ? "b" : ""),
-    wgsl: header(kernel, names, suffix) + wgsl,
-    reads: [...loads.map(({ v }) => v), ...(from ?? [])],
-    writes: to ?? kernel.stores,
-    usesZero,
-    workgroups: grid(rows * parts, limits),
-  };
+  return launch(kernel, names, printer, pass, grid(rows * parts, limits), (frame) =>
+    fillTemplate("reduce-row", {
+      ...frame,
+      shared: types.map((type, k) => `var<workgroup> shared${k}: array<${type}, WIDTH>;`),
+      init: initLines,
+      step: stepLines,
+      share: types.map((_, k) => `shared${k}[lane] = s${k};`),
+      merge: mergeLines,
+      finish: finishLines,
+      width,
+      rows,
+      parts,
+      length,
+      part: Math.ceil(length / parts),
+    }),
+  );
 }
 
 /** Invocations per row: a power of two, with some terms for each, and no more subgroups than are kept busy. */
