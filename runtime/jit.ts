@@ -3,20 +3,19 @@ import { type Aval, sameAval, showAval } from "../compiler/core/aval.js";
 import { LanewiseError } from "../compiler/core/errors.js";
 import { showTree, type TreeDef, unflatten } from "../compiler/core/tree.js";
 import type { Graph } from "../compiler/ir/graph.js";
-import { stage } from "../compiler/trace/stage.js";
 import { type Operand, Tensor } from "../compiler/trace/tensor.js";
 import { untraced } from "../compiler/trace/trace.js";
 import {
-  type AnyFunction,
   type Args,
-  callTraced,
+  checkFunction,
+  checkOptions,
   type FlatArgs,
   flattenArgs,
   nameAfter,
   nameOf,
   type Result,
+  stageCall,
 } from "../compiler/transforms/call.js";
-import { observeTransform } from "../compiler/transforms/observe.js";
 import { runGraph } from "../compiler/transforms/run.js";
 import { type Lowered, lowerGraph } from "./lower.js";
 import { Lru } from "./lru.js";
@@ -69,11 +68,8 @@ function areTensorsOf(args: readonly unknown[], types: readonly Aval[]): args is
  * one submit to the device and returns at once.
  */
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): Jitted<A, R> {
-  if (typeof fn !== "function") throw new LanewiseError(`jit: ${typeof fn} given, but a function is wanted`);
-  for (const key of Object.keys(options)) {
-    if (key !== "staticArgnums") throw new LanewiseError(`jit: there is no option '${key}'; there is staticArgnums`);
-  }
-  const target = fn as unknown as AnyFunction;
+  const target = checkFunction("jit", fn);
+  checkOptions("jit", options, ["staticArgnums"]);
   const statics = new Set(options.staticArgnums === undefined ? [] : [options.staticArgnums].flat());
   for (const i of statics) {
     if (!Number.isInteger(i) || i < 0)
@@ -95,7 +91,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     const key = keyOf(flat, fixed, identities);
     let entry = cache.get(key);
     if (!entry) {
-      entry = trace(target, flat, fixed);
+      entry = stageCall("jit", target, flat, fixed);
       // what an outer function is tracing belongs to that trace alone
       if (entry.captures.some((x) => x.traced)) return { entry, leaves: flat.leaves };
       cache.set(key, entry);
@@ -118,14 +114,6 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     lower: { value: (...args: unknown[]) => untraced(() => lowerGraph(nameOf(target), prepare(args).entry.graph)) },
   });
   return jitted as unknown as Jitted<A, R>;
-}
-
-function trace(fn: AnyFunction, flat: FlatArgs, statics: ReadonlyMap<number, unknown>): Entry {
-  const types: Aval[] = flat.leaves.map((x) => x.aval);
-  const name = `jit(${nameOf(fn)})`;
-  const staged = stage(name, types, (leaves) => callTraced("jit", fn, { def: flat.def, statics }, leaves));
-  observeTransform({ name, transform: "trace", graph: staged.graph });
-  return staged;
 }
 
 /** Equal keys exactly for equal structure, types and static values. */

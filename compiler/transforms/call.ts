@@ -1,14 +1,16 @@
 // Calls of transformed functions: arguments and results as trees of tensors.
 
-import { TraceError } from "../core/errors.js";
+import { LanewiseError, TraceError } from "../core/errors.js";
 import { type Flat, flatten, type Path, showPath, type TreeDef, unflatten } from "../core/tree.js";
 import { checkHazards } from "../frontend/lint.js";
 import { functionSource, parameterNames } from "../frontend/source.js";
 import { fill } from "../ops/index.js";
 import { argument, constant, isTensorLike, type TensorLike } from "../trace/create.js";
 import { hereText } from "../trace/here.js";
+import { type Staged, stage } from "../trace/stage.js";
 import type { Operand } from "../trace/tensor.js";
 import { Tensor } from "../trace/tensor.js";
+import { observeTransform } from "./observe.js";
 
 /** Type of an argument of a transformed function: where the function has a tensor, anything like one is taken. */
 export type Arg<T> = T extends TensorLike
@@ -45,7 +47,8 @@ export interface FlatArgs {
   position(i: number): number;
 }
 
-const isLeaf = (x: unknown): boolean => x instanceof Tensor || ArrayBuffer.isView(x);
+/** Leaves of trees of tensors; typed arrays are no nodes either. */
+export const isLeaf = (x: unknown): boolean => x instanceof Tensor || ArrayBuffer.isView(x);
 
 /** Functions that transforms made, with the function each was made of. */
 const madeOf = new WeakMap<AnyFunction, AnyFunction>();
@@ -105,6 +108,36 @@ export function callTraced(
   for (const [i, value] of shape.statics ?? []) args[i] = value;
   if (!madeOf.has(fn)) checkHazards(fn, { traced: (i, path) => entryAt(args[i], path) instanceof Tensor });
   return flattenResult(transform, fn, fn(...args));
+}
+
+/** Traces `fn` on the types of its arguments. */
+export function stageCall(
+  transform: string,
+  fn: AnyFunction,
+  flat: FlatArgs,
+  statics?: ReadonlyMap<number, unknown>,
+): Staged<TreeDef> {
+  const name = `${transform}(${nameOf(fn)})`;
+  const shape: CallShape = statics ? { def: flat.def, statics } : { def: flat.def };
+  const types = flat.leaves.map((x) => x.aval);
+  const staged = stage(name, types, (leaves) => callTraced(transform, fn, shape, leaves));
+  observeTransform({ name, transform: "trace", graph: staged.graph });
+  return staged;
+}
+
+/** Throws `LanewiseError` for an option that there is not. */
+export function checkOptions(transform: string, options: object, known: readonly string[]): void {
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue;
+    const there = `${known.length === 1 ? "there is" : "there are"} ${known.join(", ")}`;
+    throw new LanewiseError(`${transform}: there is no option '${key}'; ${there}`);
+  }
+}
+
+/** Throws `LanewiseError` unless `fn` is a function. */
+export function checkFunction(transform: string, fn: unknown): AnyFunction {
+  if (typeof fn === "function") return fn as AnyFunction;
+  throw new LanewiseError(`${transform}: ${typeof fn} given, but a function is wanted`);
 }
 
 /** What lies at `path` below a tree. */

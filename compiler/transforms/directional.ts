@@ -1,20 +1,22 @@
 // jvp and vjp: a function's value with a tangent pushed forward, or with the way back for cotangents.
 import { type Aval, sameAval, showAval } from "../core/aval.js";
-import { DTypeError, LanewiseError, ShapeError } from "../core/errors.js";
+import { DTypeError, ShapeError } from "../core/errors.js";
 import { flatten, showPath, showTree, type TreeDef, unflatten } from "../core/tree.js";
 import { argument, isTensorLike } from "../trace/create.js";
 import { hereText } from "../trace/here.js";
-import { type Staged, stage } from "../trace/stage.js";
-import { type Operand, Tensor } from "../trace/tensor.js";
+import type { Staged } from "../trace/stage.js";
+import type { Operand } from "../trace/tensor.js";
 import {
   type AnyFunction,
   type Arg,
   type Args,
-  callTraced,
+  checkFunction,
   type FlatArgs,
   flattenArgs,
+  isLeaf,
   nameOf,
   type Result,
+  stageCall,
 } from "./call.js";
 import { jvpGraph } from "./jvp.js";
 import { linearize } from "./linearize.js";
@@ -92,13 +94,9 @@ interface Prepared {
 }
 
 function prepare(name: string, fn: unknown, primals: readonly unknown[]): Prepared {
-  if (typeof fn !== "function") throw new LanewiseError(`${name}: ${typeof fn} given, but a function is wanted`);
-  const target = fn as AnyFunction;
+  const target = checkFunction(name, fn);
   const flat = flattenArgs(name, target, primals);
-  const types = flat.leaves.map((x) => x.aval);
-  const label = `${name}(${nameOf(target)})`;
-  const staged = stage(label, types, (leaves) => callTraced(name, target, { def: flat.def }, leaves));
-  observeTransform({ name: label, transform: "trace", graph: staged.graph });
+  const staged = stageCall(name, target, flat);
   const active = staged.graph.inputs.map((v, i) => i < flat.leaves.length && v.aval.dtype === "f32");
   return { target, flat, staged, active };
 }
@@ -112,7 +110,7 @@ function leavesLike(
   def: TreeDef,
   types: readonly Aval[],
 ): Operand[] {
-  const flat = flatten(tree, (x) => x instanceof Tensor || ArrayBuffer.isView(x));
+  const flat = flatten(tree, isLeaf);
   if (showTree(flat.def) !== showTree(def)) {
     throw new ShapeError(
       `${name} of ${nameOf(fn)}: the ${what} has structure ${showTree(flat.def)}, but ${showTree(def)} is wanted${hereText()}`,

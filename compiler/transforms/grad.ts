@@ -8,7 +8,17 @@ import { fill } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import { replay, stage } from "../trace/stage.js";
 import type { Tensor } from "../trace/tensor.js";
-import { type AnyFunction, type Args, callTraced, type FlatArgs, flattenArgs, nameOf, type Result } from "./call.js";
+import {
+  type AnyFunction,
+  type Args,
+  checkFunction,
+  checkOptions,
+  type FlatArgs,
+  flattenArgs,
+  nameOf,
+  type Result,
+  stageCall,
+} from "./call.js";
 import { jvpGraph } from "./jvp.js";
 import { linearize } from "./linearize.js";
 import { observeTransform } from "./observe.js";
@@ -60,7 +70,7 @@ export function grad<A extends unknown[], R, const O extends GradOptions = Recor
   fn: (...args: A) => R,
   options?: O,
 ): (...args: Args<A>) => GradResult<A, R, O> {
-  const run = differentiator("grad", fn as unknown as AnyFunction, options ?? {});
+  const run = differentiator("grad", checkFunction("grad", fn), options ?? {});
   const hasAux = options?.hasAux ?? false;
   return ((...args: unknown[]) => {
     const { value, gradients } = run(args);
@@ -73,7 +83,7 @@ export function valueAndGrad<A extends unknown[], R, const O extends GradOptions
   fn: (...args: A) => R,
   options?: O,
 ): (...args: Args<A>) => ValueAndGradResult<A, R, O> {
-  const run = differentiator("valueAndGrad", fn as unknown as AnyFunction, options ?? {});
+  const run = differentiator("valueAndGrad", checkFunction("valueAndGrad", fn), options ?? {});
   return ((...args: unknown[]) => {
     const { value, gradients } = run(args);
     return [value, gradients];
@@ -92,11 +102,7 @@ function differentiator(
   fn: AnyFunction,
   options: GradOptions,
 ): (args: readonly unknown[]) => Differentiated {
-  if (typeof fn !== "function") throw new LanewiseError(`${name}: ${typeof fn} given, but a function is wanted`);
-  for (const key of Object.keys(options)) {
-    if (!optionNames.includes(key))
-      throw new LanewiseError(`${name}: there is no option '${key}'; there are ${optionNames.join(", ")}`);
-  }
+  checkOptions(name, options, optionNames);
   const { argnums = 0, hasAux = false, strict = false } = options;
   const wanted = typeof argnums === "number" ? [argnums] : argnums;
   for (const i of wanted) {
@@ -114,9 +120,7 @@ function differentiator(
     const active = flat.leaves.map((_, i) => wanted.includes(flat.position(i)));
     checkFloat(name, fn, flat, active);
     const label = `${name}(${nameOf(fn)})`;
-    const types = flat.leaves.map((x) => x.aval);
-    const staged = stage(label, types, (leaves) => callTraced(name, fn, { def: flat.def }, leaves));
-    observeTransform({ name: label, transform: "trace", graph: staged.graph });
+    const staged = stageCall(name, fn, flat);
     checkValue(name, fn, staged.rest, staged.graph, { hasAux, strict });
     const graph = gradGraph(staged.graph, [...active, ...staged.captures.map(() => false)]);
     observeTransform({ name: label, transform: "grad", graph });

@@ -2,10 +2,10 @@
 import { LanewiseError } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import { flatten, type TreeDef, unflatten } from "../core/tree.js";
-import { broadcast, cast, eq, iota, reshape } from "../ops/index.js";
+import { broadcast, cast, eq, fill, iota, reshape } from "../ops/index.js";
 import { argument } from "../trace/create.js";
 import { Tensor } from "../trace/tensor.js";
-import { type AnyFunction, type Args, nameOf } from "./call.js";
+import { type AnyFunction, type Args, checkFunction, checkOptions, isLeaf, nameOf } from "./call.js";
 import { jvp, vjp } from "./directional.js";
 import { zeros } from "./run.js";
 import { vmap } from "./vmap.js";
@@ -27,7 +27,7 @@ export function jacfwd<A extends unknown[], R>(
   fn: (...args: A) => R,
   options: JacobianOptions = {},
 ): (...args: Args<A>) => Jacobian {
-  return jacobian("jacfwd", fn as unknown as AnyFunction, options, (f, x) => {
+  return jacobian("jacfwd", checkFunction("jacfwd", fn), options, (f, x) => {
     const columns = x.leaves.map((leaf, k) => {
       const along = (dx: Tensor): unknown => {
         const direction = x.leaves.map((other, i) => (i === k ? dx : zeros(other.aval)));
@@ -56,7 +56,7 @@ export function jacrev<A extends unknown[], R>(
   fn: (...args: A) => R,
   options: JacobianOptions = {},
 ): (...args: Args<A>) => Jacobian {
-  return jacobian("jacrev", fn as unknown as AnyFunction, options, (f, x) => {
+  return jacobian("jacrev", checkFunction("jacrev", fn), options, (f, x) => {
     const [value, back] = vjp(f, unflatten(x.def, x.leaves)) as [unknown, (ct: unknown) => unknown[]];
     const out = flatten(value, isTensor);
     const outs = out.leaves as Tensor[];
@@ -100,19 +100,17 @@ function jacobian(
   options: JacobianOptions,
   work: (f: (x: unknown) => unknown, x: Chosen) => unknown,
 ): (...args: unknown[]) => unknown {
-  for (const key of Object.keys(options)) {
-    if (key !== "argnums") throw new LanewiseError(`${name}: there is no option '${key}'; there is argnums`);
-  }
+  checkOptions(name, options, ["argnums"]);
   const { argnums = 0 } = options;
   return (...args) => {
     if (!(argnums in args))
       throw new LanewiseError(
         `${name} of ${nameOf(fn)}: argument ${argnums} is asked for, but ${args.length} were given`,
       );
-    const flat = flatten(args[argnums], (x) => x instanceof Tensor || ArrayBuffer.isView(x));
+    const flat = flatten(args[argnums], isLeaf);
     const leaves = flat.leaves.map((x) => {
       const leaf = argument(x as Tensor);
-      return leaf instanceof Tensor ? leaf : broadcast(leaf, [], []);
+      return leaf instanceof Tensor ? leaf : fill(leaf, []);
     });
     const f = (x: unknown): unknown => fn(...args.map((arg, i) => (i === argnums ? x : arg)));
     return work(f, { leaves, def: flat.def });

@@ -9,6 +9,7 @@ import {
   type AnyFunction,
   type Args,
   callTraced,
+  checkFunction,
   type FlatArgs,
   flattenArgs,
   nameAfter,
@@ -43,9 +44,8 @@ export function vmap<A extends unknown[], R>(
   inAxes?: InAxes | VmapOptions,
   outAxes?: Axes,
 ): (...args: Args<A>) => Result<R> {
-  if (typeof fn !== "function") throw new LanewiseError(`vmap: ${typeof fn} given, but a function is wanted`);
+  const target = checkFunction("vmap", fn);
   const options = readOptions(inAxes, outAxes);
-  const target = fn as unknown as AnyFunction;
   const mapped = (...args: unknown[]): unknown => {
     const flat = flattenArgs("vmap", target, args);
     const lanes = lanesOf(target, flat, args.length, options);
