@@ -15,6 +15,7 @@ import {
   checkOptions,
   type FlatArgs,
   flattenArgs,
+  nameAfter,
   nameOf,
   type Result,
   stageCall,
@@ -70,12 +71,15 @@ export function grad<A extends unknown[], R, const O extends GradOptions = Recor
   fn: (...args: A) => R,
   options?: O,
 ): (...args: Args<A>) => GradResult<A, R, O> {
-  const run = differentiator("grad", checkFunction("grad", fn), options ?? {});
+  const target = checkFunction("grad", fn);
+  const run = differentiator("grad", target, options ?? {});
   const hasAux = options?.hasAux ?? false;
-  return ((...args: unknown[]) => {
+  const made = (...args: unknown[]): unknown => {
     const { value, gradients } = run(args);
     return hasAux ? [gradients, (value as unknown[])[1]] : gradients;
-  }) as (...args: Args<A>) => GradResult<A, R, O>;
+  };
+  nameAfter(made, "grad", target);
+  return made as (...args: Args<A>) => GradResult<A, R, O>;
 }
 
 /** Value of `fn` and its gradient, `[value, gradient]`; computed together. Options as for `grad`. */
@@ -83,11 +87,14 @@ export function valueAndGrad<A extends unknown[], R, const O extends GradOptions
   fn: (...args: A) => R,
   options?: O,
 ): (...args: Args<A>) => ValueAndGradResult<A, R, O> {
-  const run = differentiator("valueAndGrad", checkFunction("valueAndGrad", fn), options ?? {});
-  return ((...args: unknown[]) => {
+  const target = checkFunction("valueAndGrad", fn);
+  const run = differentiator("valueAndGrad", target, options ?? {});
+  const made = (...args: unknown[]): unknown => {
     const { value, gradients } = run(args);
     return [value, gradients];
-  }) as (...args: Args<A>) => ValueAndGradResult<A, R, O>;
+  };
+  nameAfter(made, "valueAndGrad", target);
+  return made as (...args: Args<A>) => ValueAndGradResult<A, R, O>;
 }
 
 interface Differentiated {

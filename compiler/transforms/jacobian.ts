@@ -5,7 +5,7 @@ import { flatten, type TreeDef, unflatten } from "../core/tree.js";
 import { broadcast, cast, eq, fill, iota, reshape } from "../ops/index.js";
 import { argument } from "../trace/create.js";
 import { Tensor } from "../trace/tensor.js";
-import { type AnyFunction, type Args, checkFunction, checkOptions, isLeaf, nameOf } from "./call.js";
+import { type AnyFunction, type Args, checkFunction, checkOptions, isLeaf, nameAfter, nameOf } from "./call.js";
 import { jvp, vjp } from "./directional.js";
 import { zeros } from "./run.js";
 import { vmap } from "./vmap.js";
@@ -102,7 +102,7 @@ function jacobian(
 ): (...args: unknown[]) => unknown {
   checkOptions(name, options, ["argnums"]);
   const { argnums = 0 } = options;
-  return (...args) => {
+  const made = (...args: unknown[]): unknown => {
     if (!(argnums in args))
       throw new LanewiseError(
         `${name} of ${nameOf(fn)}: argument ${argnums} is asked for, but ${args.length} were given`,
@@ -115,6 +115,8 @@ function jacobian(
     const f = (x: unknown): unknown => fn(...args.map((arg, i) => (i === argnums ? x : arg)));
     return work(f, { leaves, def: flat.def });
   };
+  nameAfter(made, name, fn);
+  return made;
 }
 
 /** Every unit vector of the space of `x`: [size, ...shape]. */

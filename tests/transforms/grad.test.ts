@@ -123,6 +123,15 @@ describe("grad", () => {
     );
   });
 
+  test("is named after the function, also by the transforms around it", () => {
+    const loss = (w: Tensor, row: Tensor) => dot(w, row);
+    expect(grad(loss).name).toBe("grad(loss)");
+    expect(jacrev(loss).name).toBe("jacrev(loss)");
+    expect(() => vmap(grad(loss))(x, tensor([1]))).toThrow(
+      /vmap of grad\(loss\): .*\n.*axis 0 of argument w of type f32\[2,3\];\n.*argument row of type f32\[1\]/,
+    );
+  });
+
   test("refuses what it cannot differentiate, with the way out", () => {
     const two = (t: Tensor) => [t, t];
     expect(() => grad(two)(tensor([1]))).toThrow(TraceError);
