@@ -106,8 +106,13 @@ export function callTraced(
 ): { outputs: Operand[]; rest: TreeDef } {
   const args = unflatten(shape.def, leaves) as unknown[];
   for (const [i, value] of shape.statics ?? []) args[i] = value;
+  return flattenResult(transform, fn, callChecked(fn, args));
+}
+
+/** Calls the user's function, whose own source is read first for what tracing cannot see. */
+export function callChecked(fn: AnyFunction, args: readonly unknown[]): unknown {
   if (!madeOf.has(fn)) checkHazards(fn, { traced: (i, path) => entryAt(args[i], path) instanceof Tensor });
-  return flattenResult(transform, fn, fn(...args));
+  return fn(...args);
 }
 
 /** Traces `fn` on the types of its arguments. */

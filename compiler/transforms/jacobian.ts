@@ -5,7 +5,16 @@ import { flatten, type TreeDef, unflatten } from "../core/tree.js";
 import { broadcast, cast, eq, fill, iota, reshape } from "../ops/index.js";
 import { argument } from "../trace/create.js";
 import { Tensor } from "../trace/tensor.js";
-import { type AnyFunction, type Args, checkFunction, checkOptions, isLeaf, nameAfter, nameOf } from "./call.js";
+import {
+  type AnyFunction,
+  type Args,
+  callChecked,
+  checkFunction,
+  checkOptions,
+  isLeaf,
+  nameAfter,
+  nameOf,
+} from "./call.js";
 import { jvp, vjp } from "./directional.js";
 import { zeros } from "./run.js";
 import { vmap } from "./vmap.js";
@@ -112,7 +121,11 @@ function jacobian(
       const leaf = argument(x as Tensor);
       return leaf instanceof Tensor ? leaf : fill(leaf, []);
     });
-    const f = (x: unknown): unknown => fn(...args.map((arg, i) => (i === argnums ? x : arg)));
+    const f = (x: unknown): unknown =>
+      callChecked(
+        fn,
+        args.map((arg, i) => (i === argnums ? x : arg)),
+      );
     return work(f, { leaves, def: flat.def });
   };
   nameAfter(made, name, fn);

@@ -220,6 +220,11 @@ describe("Jacobians", () => {
     }
   });
 
+  test("refuse a function that asks for the truth of its argument", () => {
+    const relu = (t: Tensor) => (t ? t : 0);
+    for (const jacobian of [jacfwd, jacrev, hessian]) expect(() => jacobian(relu)(tensor([1]))).toThrow(TraceError);
+  });
+
   test("Rosenbrock's Hessian, also for many points at once", async () => {
     const rosenbrock = (t: Tensor) => {
       const [a, b] = t as unknown as [Tensor, Tensor];
