@@ -33,8 +33,8 @@ export function faultsOfProgram(program: Program, limits: DeviceLimits): string[
   const name = ({ kind, index }: BufferRef): string => `${kind}${index}`;
   const bytesOf = { input: bytesOfInputs(program), output: program.outputBytes, scratch: program.scratchBytes };
   const written = new Set(program.graph.inputs.map((_, index) => `input${index}`));
-  for (const { name: kernel, reads, writes, workgroups, wgsl } of program.dispatches) {
-    const [from, to] = [reads.map(name), writes.map(name)];
+  for (const { name: kernel, reads, writes, guards, workgroups, wgsl } of program.dispatches) {
+    const [from, to] = [[...reads, ...guards.map(({ buffer }) => buffer)].map(name), writes.map(name)];
     for (const ref of reads) {
       // of an array without elements there is nothing to write
       const hasElements = bytesOf[ref.kind][ref.index]! > 4;
