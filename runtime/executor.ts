@@ -77,7 +77,8 @@ export class RuntimeExecutor implements Executor {
     const { choice } = this.#devices;
     const backend = this.#devices.now(choice);
     const inputs = backend && this.#queue.isIdle ? readyInputs(operands, backend) : undefined;
-    if (!backend || !inputs || backend.isDriven(graph, label)) return this.#enqueue(graph, operands, label, results, choice);
+    if (!backend || !inputs || backend.isDriven(graph, label))
+      return this.#enqueue(graph, operands, label, results, choice);
     const storages = backend.execute(graph, inputs, label);
     return results.map(({ aval }, i) => newTensor(aval, new Value(aval, storages[i]!)));
   }

@@ -200,7 +200,10 @@ class Region {
 }
 
 /** A zero of any dtype. */
-const zero: Graph = stage("zero", [], () => ({ outputs: [fill(literal(0, aval("u32", [])), [])], rest: undefined })).graph;
+const zero: Graph = stage("zero", [], () => ({
+  outputs: [fill(literal(0, aval("u32", [])), [])],
+  rest: undefined,
+})).graph;
 
 /** One turn: from values, number of the turn, carry and arrays to the next number, the next carry, the entries of the stacked results, and the row these go to. */
 function scanTurn({ body, length, reverse, consts, carry }: ScanParams, { inputs }: Eqn): Graph {

@@ -89,6 +89,11 @@ function whileAnyActive({ op, params }: Eqn, operands: readonly Operand[]): read
     const [holds] = replay(cond, [...values, ...next]) as [Operand];
     return { outputs: [and(mask, holds), ...next], rest: undefined };
   }).graph;
-  const results = bind(op, [...fixed, active, ...operands.slice(consts)], { cond: goesOn, body: turn, consts, lanes: 0 });
+  const results = bind(op, [...fixed, active, ...operands.slice(consts)], {
+    cond: goesOn,
+    body: turn,
+    consts,
+    lanes: 0,
+  });
   return results.slice(1);
 }

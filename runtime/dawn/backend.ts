@@ -15,8 +15,8 @@ import { checkPresent, lostError } from "../value.js";
 import { BindGroupCache } from "./bindings.js";
 import { type BufferOwner, BufferPool, type DeviceBuffer } from "./buffers.js";
 import type { OpenDevice } from "./device.js";
-import { PipelineCache } from "./pipelines.js";
 import { drive } from "./drive.js";
+import { PipelineCache } from "./pipelines.js";
 import { type Action, checkPeak, type Prepared, prepare, type Step } from "./prepare.js";
 import { blame, guard } from "./risk.js";
 import { Batch, Stream } from "./stream.js";
@@ -275,9 +275,7 @@ export class DawnBackend implements Backend, BufferOwner {
     for (const action of actions) {
       if (!("kind" in action)) this.#encodeStep(action, slots, batch);
       else if (action.kind === "while") throw new InternalError("a loop with an open end was encoded");
-      else
-        for (let i = 0; i < action.count; i++)
-          this.#encodeAll(i % 2 === 0 ? action.even : action.odd, slots, batch);
+      else for (let i = 0; i < action.count; i++) this.#encodeAll(i % 2 === 0 ? action.even : action.odd, slots, batch);
     }
   }
 

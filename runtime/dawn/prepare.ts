@@ -81,7 +81,18 @@ export function prepare(
   const used = new Set(steps.flatMap(({ slots }) => slots));
   const reads = graph.inputs.map((_, i) => used.has(i));
   const totalOutputBytes = outputBytes.reduce((sum, n) => sum + n, 0);
-  return { graph, steps, actions, isDriven: actions.some(isDriven), results, reads, outputBytes, totalOutputBytes, scratchBytes, peakBytes };
+  return {
+    graph,
+    steps,
+    actions,
+    isDriven: actions.some(isDriven),
+    results,
+    reads,
+    outputBytes,
+    totalOutputBytes,
+    scratchBytes,
+    peakBytes,
+  };
 }
 
 /** There is a loop in it whose end only the device knows. */
