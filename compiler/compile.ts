@@ -24,10 +24,10 @@ export interface Pass {
 }
 
 export const pipeline: readonly Pass[] = [
-  { name: "lockstep", run: everywhere(lockstep) }, // first: what it makes is simplified like all else
   { name: "simplify", run: everywhere(simplify) }, // early: x · 1 hides equal equations from cse
   { name: "fold", run: everywhere(fold) },
   { name: "cse", run: everywhere(cse) },
+  { name: "lockstep", run: everywhere(lockstep) }, // before storable, which asks what needs memory
   { name: "narrow", run: everywhere(narrow) }, // before fuse, which cannot take one equation apart
   { name: "storable", run: everywhere(storable) }, // a result must be a variable that some kernel can store
   { name: "dce", run: everywhere(dce) }, // last on the Graph: fuse counts readers

@@ -51,6 +51,7 @@ function showKernel(kernel: FusedKernel, names: Names): string {
     map: "element by element",
     reduce: "reduction",
     contract: "contraction",
+    lanes: "control flow in each lane",
     opaque: "a kernel of its own",
     region: "control flow",
   }[kernel.kind];
