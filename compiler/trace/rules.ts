@@ -46,6 +46,8 @@ declare module "../ir/op.js" {
   }
   interface ViewOp {
     batch?(args: readonly Batched[], params: Params, size: number): Batched<Tensor>;
+    /** Only for views that show constants beside their operands, whose tangent is zero. */
+    readonly jvp?: JvpRule;
     /** Views are linear in their float operands, so their tangents are views of tangents. */
     readonly transpose?: TransposeRule;
   }

@@ -57,6 +57,7 @@ function jvpEqn(
       if (!op.jvp) throw new InternalError(`jvp: op ${op.name} has no rule`);
       return op.jvp(tangents, primals, result, params);
     case "view":
+      if (op.jvp) return op.jvp(tangents, primals, result, params);
       // linear in its float operands; integers, such as indices, are as they were
       return bindOne(
         op,

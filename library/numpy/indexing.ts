@@ -152,5 +152,5 @@ export function take(x: TensorLike, indices: TensorLike, axis?: number): Tensor 
       `take: the indices are ${showAval(index.aval)}, but i32 or u32 is wanted\n  cast them: indices.astype("i32")${hereText()}`,
     );
   }
-  return ops.gather(from, fromFront(index, from.shape[along]!), { axis: along, batch: 0 });
+  return ops.gather(from, [fromFront(index, from.shape[along]!)], { axes: [along], batch: 0, mode: "clip" });
 }
