@@ -11,6 +11,7 @@ import { fold } from "./passes/fold.js";
 import { fuse } from "./passes/fuse.js";
 import { narrow } from "./passes/narrow.js";
 import { plan } from "./passes/plan.js";
+import { everywhere } from "./passes/rewrite.js";
 import { simplify } from "./passes/simplify.js";
 import { storable } from "./passes/storable.js";
 
@@ -21,12 +22,12 @@ export interface Pass {
 }
 
 export const pipeline: readonly Pass[] = [
-  { name: "simplify", run: simplify }, // first: x · 1 hides equal equations from cse
-  { name: "fold", run: fold },
-  { name: "cse", run: cse },
-  { name: "narrow", run: narrow }, // before fuse, which cannot take one equation apart
-  { name: "storable", run: storable }, // a result must be a variable that some kernel can store
-  { name: "dce", run: dce }, // last on the Graph: fuse counts readers
+  { name: "simplify", run: everywhere(simplify) }, // first: x · 1 hides equal equations from cse
+  { name: "fold", run: everywhere(fold) },
+  { name: "cse", run: everywhere(cse) },
+  { name: "narrow", run: everywhere(narrow) }, // before fuse, which cannot take one equation apart
+  { name: "storable", run: everywhere(storable) }, // a result must be a variable that some kernel can store
+  { name: "dce", run: everywhere(dce) }, // last on the Graph: fuse counts readers
 ];
 
 /** Every stage of one compilation, for people. */

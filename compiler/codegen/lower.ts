@@ -76,6 +76,9 @@ export class Lowering {
       case "reduction":
       case "contraction":
         return this.#fold(eqn, at);
+      case "opaque":
+      case "region":
+        throw new InternalError(`lower: ${op.name} is computed by dispatches of its own`);
     }
   }
 

@@ -2,28 +2,7 @@
 import type { Aval } from "../core/aval.js";
 import type { Graph, Var } from "./graph.js";
 
-/** What the compiler must know of a device. */
-export interface DeviceLimits {
-  readonly maxStorageBuffers: number;
-  readonly maxBindingBytes: number;
-  readonly maxBufferBytes: number;
-  readonly maxWorkgroups: number;
-  readonly maxInvocations: number;
-  readonly maxWorkgroupBytes: number;
-  /** Invocations that run in step: 32 on most GPUs, fewer on software adapters. */
-  readonly subgroupSize: number;
-}
-
-/** The limits every WebGPU device has. */
-export const baseLimits: DeviceLimits = {
-  maxStorageBuffers: 8,
-  maxBindingBytes: 128 * 1024 * 1024,
-  maxBufferBytes: 256 * 1024 * 1024,
-  maxWorkgroups: 65535,
-  maxInvocations: 256,
-  maxWorkgroupBytes: 16384,
-  subgroupSize: 32,
-};
+export { baseLimits, type DeviceLimits } from "./limits.js";
 
 /** A buffer of a Program: one of its inputs, a result, or scratch memory that lives during the call. */
 export interface BufferRef {

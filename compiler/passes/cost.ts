@@ -18,8 +18,16 @@ export function termsOf(eqn: Eqn): number {
 
 /** A kernel is built around this equation; all others are computed wherever they are needed. */
 export function isRoot(eqn: Eqn): boolean {
-  if (eqn.op.kind === "reduction" || eqn.op.kind === "contraction") return termsOf(eqn) > INLINE_TERMS;
-  return false;
+  switch (eqn.op.kind) {
+    case "reduction":
+    case "contraction":
+      return termsOf(eqn) > INLINE_TERMS;
+    case "opaque":
+    case "region":
+      return true;
+    default:
+      return false;
+  }
 }
 
 /** Values a fold carries from term to term: each is a buffer when a second dispatch goes on with it. */
@@ -60,6 +68,8 @@ export function costOf(eqn: Eqn): number {
       return op.keepsOrder ? 0 : 2 * Math.max(1, eqn.inputs.length);
     case "reduction":
     case "contraction":
+    case "opaque":
+    case "region":
       return 4;
   }
 }
