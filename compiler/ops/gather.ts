@@ -4,16 +4,15 @@ import { allocate, type DType } from "../core/dtype.js";
 import { ShapeError } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import { literal } from "../ir/graph.js";
-import { register, shaped, type ViewOp } from "../ir/op.js";
+import { findOp, register, shaped, type ViewOp } from "../ir/op.js";
 import { Position } from "../ir/position.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 import type { Batched } from "../trace/rules.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { broadcast, fill, lanesAt, moveAxis, reshape, transpose } from "./axes.js";
-import { cast, eq } from "./compare.js";
-import { dotGeneral } from "./contract.js";
+import { broadcast, fill, lanesAt, moveAxis, reshape } from "./axes.js";
+import { and, cast, eq, select } from "./compare.js";
 import { allDTypes, bindOne } from "./define.js";
-import { checkIndexed, flatIndex, type IndexedParams, indexed, placesOf } from "./indexed.js";
+import { checkIndexed, clampIndex, type IndexedParams, indexed, placesOf, type ScatterParams } from "./indexed.js";
 import { iota } from "./slicing.js";
 
 export interface GatherParams extends IndexedParams {
@@ -115,31 +114,34 @@ const gatherOp = register<ViewOp>({
     return gather(dx!, indices, p.mode === "fill" ? { ...p, fill: 0 } : p);
   },
   transpose(ct, [, ...indices], [x], params) {
-    // Σ over the reads of each element, as a product with the matrix of what reads what: in a fixed order
     const p = params as GatherParams;
     const own = indices.map((index) => index!);
-    const { outer, rest, inside, sizes } = indexed(x!, own[0]!.aval, p);
-    const n = sizeOf(sizes);
-    if (n === 0) return [fill(literal(0, aval("f32", [])), x!.shape)];
-    const lanes = own[0]!.aval.shape;
-    const all = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i);
-    const reads = eq(
-      broadcast(flatIndex(own, sizes, p.mode === "clip"), [...lanes, n], all(lanes.length)),
-      iota("i32", [...lanes, n], lanes.length),
+    const { shape } = x!;
+    const none = fill(literal(0, aval("f32", [])), shape);
+    const { batch, inside, sizes } = indexed(x!, own[0]!.aval, p);
+    if (sizeOf(inside) !== 1) {
+      const combined: ScatterParams = {
+        axes: p.axes,
+        batch: p.batch,
+        mode: p.mode === "fill" ? "drop" : "clip",
+        combine: "add",
+      };
+      return [bindOne(findOp("scatter")!, [none, ct, ...own], combined)];
+    }
+    // one element per lane: each looks whether it was read, in the kernel that needs it
+    const isRead = own
+      .map((index, k) => {
+        const place = p.mode === "fill" ? cast(index, "i32") : clampIndex(index, sizes[k]!);
+        const lanes = batch.map((_, axis) => axis);
+        return eq(broadcast(reshape(place, batch), shape, lanes), iota("i32", shape, p.axes[k]!));
+      })
+      .reduce(and);
+    const kept = shape.map((_, axis) => axis).filter((axis) => !p.axes.includes(axis));
+    const read = reshape(
+      ct,
+      kept.map((axis) => shape[axis]!),
     );
-    const back = dotGeneral(ct, cast(reads, "f32"), {
-      contract: [all(inside.length, p.batch + outer.length), all(inside.length, p.batch)],
-      batch: [all(p.batch), all(p.batch)],
-    });
-    // [batch, outer, rest, n] to the order of x
-    const kept = p.batch + outer.length + rest.length;
-    const split = reshape(back, [...back.shape.slice(0, kept), ...sizes]);
-    let unindexed = 0;
-    const order = x!.shape.map((_, axis) => {
-      const k = p.axes.indexOf(axis);
-      return k >= 0 ? kept + k : unindexed++;
-    });
-    return [transpose(split, order)];
+    return [select(isRead, broadcast(read, shape, kept), none)];
   },
   samples: allDTypes.flatMap((dtype) =>
     [

@@ -6,5 +6,6 @@ export * from "./contract.js";
 export * from "./dynamic.js";
 export * from "./gather.js";
 export * from "./reduce.js";
+export * from "./scatter.js";
 export * from "./slicing.js";
 export * from "./transcendental.js";

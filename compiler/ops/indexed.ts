@@ -6,9 +6,8 @@ import type { NDArray } from "../core/ndarray.js";
 import { type Shape, sameShape, showShape, sizeOf, stridesOf } from "../core/shape.js";
 import { literal } from "../ir/graph.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { add, max, min, mul } from "./arithmetic.js";
-import { fill } from "./axes.js";
-import { and, cast, ge, lt, select } from "./compare.js";
+import { max, min } from "./arithmetic.js";
+import { cast } from "./compare.js";
 
 /** Places of x[batch, …]: one index array [batch, inside] for each of `axes`. */
 export interface IndexedParams {
@@ -16,6 +15,17 @@ export interface IndexedParams {
   readonly axes: readonly number[];
   /** Number of leading axes of x and of every index array that go in step. */
   readonly batch: number;
+}
+
+/** What becomes of an element and an update that meets it. "set" keeps the last update. */
+export type Combine = "set" | "add" | "mul" | "min" | "max";
+
+export interface ScatterParams extends IndexedParams {
+  /** An index out of range: "drop" leaves its update out, "clip" takes the nearest element instead. */
+  readonly mode: "drop" | "clip";
+  readonly combine: Combine;
+  /** The caller's promise that no two updates meet one element: saves work in derivatives. */
+  readonly unique?: boolean;
 }
 
 /** The axes of x and of its indices by what they are for; all are shapes. */
@@ -134,27 +144,8 @@ export function placesOf(
   };
 }
 
-const constant = (value: number, like: Operand) => literal(value, aval(like.aval.dtype, []));
-
-/** An index clamped to 0 … n − 1, as i32. */
-const clampIndex = (index: Operand, n: number): Tensor =>
-  cast(max(min(index, constant(n - 1, index)), constant(0, index)), "i32");
-
-/** All indices of a tuple lie in their axes. */
-export function inRange(indices: readonly Operand[], sizes: Shape): Tensor {
-  return indices
-    .map((index, k) => and(ge(index, constant(0, index)), lt(index, constant(sizes[k]!, index))))
-    .reduce(and);
-}
-
-/**
- * Index tuples as one number each: row-major over the indexed axes, i32. Those out of range are −1, or clamped with
- * `clips`. The axes may not be empty.
- */
-export function flatIndex(indices: readonly Operand[], sizes: Shape, clips: boolean): Tensor {
-  const strides = stridesOf(sizes);
-  const flat = indices
-    .map((index, k) => mul(clampIndex(index, sizes[k]!), literal(strides[k]!, aval("i32", []))))
-    .reduce(add);
-  return clips ? flat : select(inRange(indices, sizes), flat, fill(literal(-1, aval("i32", [])), flat.shape));
+/** An index as i32, clamped to an axis of size n ≥ 1. */
+export function clampIndex(index: Operand, n: number): Tensor {
+  const constant = (value: number) => literal(value, aval(index.aval.dtype, []));
+  return cast(max(min(index, constant(n - 1)), constant(0)), "i32");
 }
