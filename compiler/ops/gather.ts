@@ -9,10 +9,20 @@ import { Position } from "../ir/position.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 import type { Batched } from "../trace/rules.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
+import { withPlace } from "../trace/trace.js";
 import { broadcast, fill, lanesAt, moveAxis, reshape } from "./axes.js";
 import { and, cast, eq, select } from "./compare.js";
 import { allDTypes, bindOne } from "./define.js";
-import { checkIndexed, clampIndex, type IndexedParams, indexed, placesOf, type ScatterParams } from "./indexed.js";
+import {
+  checkIndexed,
+  clampIndex,
+  type IndexedParams,
+  indexed,
+  joinAxes,
+  MAX_INDEX_ARRAYS,
+  placesOf,
+  type ScatterParams,
+} from "./indexed.js";
 import { iota } from "./slicing.js";
 
 export interface GatherParams extends IndexedParams {
@@ -179,5 +189,14 @@ export const lanesOf = (indices: readonly Batched[], to: number, size: number): 
  * The result is [batch, outer, inside, rest], with outer the axes of x before the first indexed one and rest the other
  * unindexed ones. Throws `ShapeError` and `DTypeError` where that does not fit.
  */
-export const gather = (x: Operand, indices: readonly Operand[], params: GatherParams): Tensor =>
-  bindOne(gatherOp, [x, ...indices], params);
+export function gather(x: Operand, indices: readonly Operand[], params: GatherParams): Tensor {
+  if (params.axes.length <= MAX_INDEX_ARRAYS) return bindOne(gatherOp, [x, ...indices], params);
+  withPlace(() =>
+    gatherOp.typeOf(
+      [x, ...indices].map((y) => y.aval),
+      params,
+    ),
+  );
+  const joined = joinAxes(x, indices, params, params.mode === "clip");
+  return bindOne(gatherOp, [joined.x, joined.index], { ...params, ...joined.params });
+}

@@ -1,13 +1,14 @@
 // What gather and scatter share: how index arrays name places of an array.
 import { type Aval, aval, showAval } from "../core/aval.js";
-import { isInteger } from "../core/dtype.js";
+import { type DType, isInteger } from "../core/dtype.js";
 import { DTypeError, ShapeError } from "../core/errors.js";
 import type { NDArray } from "../core/ndarray.js";
 import { type Shape, sameShape, showShape, sizeOf, stridesOf } from "../core/shape.js";
 import { literal } from "../ir/graph.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { max, min } from "./arithmetic.js";
-import { cast } from "./compare.js";
+import { add, max, min, mul } from "./arithmetic.js";
+import { fill, reshape, transpose } from "./axes.js";
+import { and, cast, ge, lt, select } from "./compare.js";
 
 /** Places of x[batch, …]: one index array [batch, inside] for each of `axes`. */
 export interface IndexedParams {
@@ -148,4 +149,45 @@ export function placesOf(
 export function clampIndex(index: Operand, n: number): Tensor {
   const constant = (value: number) => literal(value, aval(index.aval.dtype, []));
   return cast(max(min(index, constant(n - 1)), constant(0)), "i32");
+}
+
+/** Index arrays of one equation at most: beside them its kernels bind x, what is read or written, and the result. */
+export const MAX_INDEX_ARRAYS = 4;
+
+interface Joined {
+  /** x with the indexed axes as one, in the place of the first of them. */
+  readonly x: Tensor;
+  /** One index into it; −1 where any of `indices` is out of range, or clamped with `clips`. */
+  readonly index: Tensor;
+  readonly params: IndexedParams;
+  /** An array of the shape of the joined x back in that of x. */
+  restore(y: Tensor): Tensor;
+}
+
+/** Makes one axis of all the indexed ones. */
+export function joinAxes(x: Operand, indices: readonly Operand[], params: IndexedParams, clips: boolean): Joined {
+  const { axes, batch } = params;
+  const { shape } = x.aval;
+  const s = indexed(x.aval, indices[0]!.aval, params);
+  const all = shape.map((_, axis) => axis);
+  const [before, rest] = [all.slice(0, axes[0]), all.filter((axis) => axis > axes[0]! && !axes.includes(axis))];
+  const order = [...before, ...axes, ...rest];
+  const ordered = transpose(x, order);
+  const strides = stridesOf(s.sizes);
+  const one = (value: number, dtype: DType) => literal(value, aval(dtype, []));
+  const index = indices
+    .map((y, k) => mul(s.sizes[k] === 0 ? cast(y, "i32") : clampIndex(y, s.sizes[k]!), one(strides[k]!, "i32")))
+    .reduce(add);
+  const isInside = () =>
+    indices.map((y, k) => and(ge(y, one(0, y.aval.dtype)), lt(y, one(s.sizes[k]!, y.aval.dtype)))).reduce(and);
+  return {
+    x: reshape(ordered, [...s.batch, ...s.outer, sizeOf(s.sizes), ...s.rest]),
+    index: clips ? index : select(isInside(), index, fill(one(-1, "i32"), index.shape)),
+    params: { axes: [axes[0]!], batch },
+    restore: (y) =>
+      transpose(
+        reshape(y, ordered.shape),
+        all.map((axis) => order.indexOf(axis)),
+      ),
+  };
 }

@@ -8,12 +8,21 @@ import { literal } from "../ir/graph.js";
 import { type CpuContext, type OpaqueOp, type Params, register, type Sample, shaped } from "../ir/op.js";
 import type { Batched } from "../trace/rules.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
+import { withPlace } from "../trace/trace.js";
 import { add, div, mul } from "./arithmetic.js";
 import { broadcast, fill, lanesAt, reshape } from "./axes.js";
 import { cast, eq, select } from "./compare.js";
 import { bindOne, sumOf } from "./define.js";
 import { gather, lanesOf } from "./gather.js";
-import { type Combine, checkIndexed, indexed, placesOf, type ScatterParams } from "./indexed.js";
+import {
+  type Combine,
+  checkIndexed,
+  indexed,
+  joinAxes,
+  MAX_INDEX_ARRAYS,
+  placesOf,
+  type ScatterParams,
+} from "./indexed.js";
 import { scatterKernels } from "./scatter-kernels.js";
 import { iota } from "./slicing.js";
 
@@ -233,5 +242,14 @@ function sample(
  * wins. Derivatives: a gradient of "set" goes to the update that wins; equal extremes share one. Second derivatives of
  * "mul" by updates that are exactly 0 and meet another one are given as 0.
  */
-export const scatter = (x: Operand, indices: readonly Operand[], updates: Operand, params: ScatterParams): Tensor =>
-  bindOne(scatterOp, [x, updates, ...indices], params);
+export function scatter(x: Operand, indices: readonly Operand[], updates: Operand, params: ScatterParams): Tensor {
+  if (params.axes.length <= MAX_INDEX_ARRAYS) return bindOne(scatterOp, [x, updates, ...indices], params);
+  withPlace(() =>
+    scatterOp.typeOf(
+      [x, updates, ...indices].map((y) => y.aval),
+      params,
+    ),
+  );
+  const joined = joinAxes(x, indices, params, params.mode === "clip");
+  return joined.restore(bindOne(scatterOp, [joined.x, updates, joined.index], { ...params, ...joined.params }));
+}
