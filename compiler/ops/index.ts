@@ -6,4 +6,5 @@ export * from "./contract.js";
 export * from "./indexing.js";
 export * from "./reduce.js";
 export * from "./slicing.js";
+export * from "./sort.js";
 export * from "./transcendental.js";
