@@ -21,3 +21,17 @@ export {
   swapAxes,
   transpose,
 } from "./shape.js";
+export {
+  argsort,
+  lexsort,
+  median,
+  percentile,
+  type QuantileOptions,
+  quantile,
+  type SortOptions,
+  type SortTogetherOptions,
+  sort,
+  sortTogether,
+  topK,
+  unique,
+} from "./sort.js";
