@@ -121,10 +121,13 @@ export class Terms {
     } else if (op.kind === "contraction") {
       const g = op.gemm(x.aval, y.aval, params);
       this.count = g.k;
-      const [batch, m, n] = Position.atLinear(b, [g.batch, g.m, g.n], at.linear).coords as [Scalar, Scalar, Scalar];
-      this.#element = (k) => [
-        b.mul(lowering.value(x, g.lhs(b, batch, m, k)), lowering.value(y, g.rhs(b, batch, k, n))),
-      ];
+      const cell = g.result?.of(b, at) ?? Position.atLinear(b, [g.batch, g.m, g.n], at.linear).coords;
+      const [batch, m, n] = cell as [Scalar, Scalar, Scalar];
+      this.#element = (k) => {
+        const [left, right] = [g.left(b, batch, m, k), g.right(b, batch, k, n)];
+        const [atX, atY] = g.swapped ? [right, left] : [left, right];
+        return [b.mul(lowering.value(x, atX), lowering.value(y, atY))];
+      };
     } else throw new InternalError(`lower: ${op.name} folds nothing`);
   }
 

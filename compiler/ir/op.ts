@@ -105,19 +105,27 @@ export interface ReductionOp extends OpBase {
   cpu(input: NDArray, params: Params, context: CpuContext, output: Aval): NDArray;
 }
 
-/** A contraction seen as a batched matrix product out[b, m, n] = Σ_k lhs[b, m, k] · rhs[b, k, n]. */
+/**
+ * A contraction seen as a batched matrix product result[b, m, n] = Σ_k left[b, m, k] · right[b, k, n]. `left` is a place
+ * in the first operand and `right` one in the second, or the other way round if `swapped`.
+ */
 export interface Gemm {
   readonly batch: number;
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  lhs(b: ScalarBuilder, batch: Scalar, m: Scalar, k: Scalar): Position;
-  rhs(b: ScalarBuilder, batch: Scalar, k: Scalar, n: Scalar): Position;
+  readonly swapped?: boolean;
+  left(b: ScalarBuilder, batch: Scalar, m: Scalar, k: Scalar): Position;
+  right(b: ScalarBuilder, batch: Scalar, k: Scalar, n: Scalar): Position;
+  /** Where results lie in memory, if not as [batch, m, n] in row-major order: there and back. */
+  readonly result?: {
+    at(b: ScalarBuilder, batch: Scalar, m: Scalar, n: Scalar): Position;
+    of(b: ScalarBuilder, at: Position): readonly [batch: Scalar, m: Scalar, n: Scalar];
+  };
 }
 
 export interface ContractionOp extends OpBase {
   readonly kind: "contraction";
-  /** The result is [batch, m, n] in row-major order. */
   gemm(lhs: Aval, rhs: Aval, params: Params): Gemm;
   cpu(inputs: readonly [NDArray, NDArray], params: Params, context: CpuContext, output: Aval): NDArray;
 }

@@ -78,13 +78,13 @@ function gemm(lhs: Aval, rhs: Aval, { contract, batch }: DotDims): Gemm {
     m: sizeOf(sizesAt(lhs, lhsFree)),
     n: sizeOf(sizesAt(rhs, rhsFree)),
     k: sizeOf(sizesAt(lhs, contract[0])),
-    lhs: (b, i, m, k) =>
+    left: (b, i, m, k) =>
       positionOf(b, lhs, [
         [batch[0], i],
         [lhsFree, m],
         [contract[0], k],
       ]),
-    rhs: (b, i, k, n) =>
+    right: (b, i, k, n) =>
       positionOf(b, rhs, [
         [batch[1], i],
         [contract[1], k],
