@@ -1,14 +1,13 @@
 // Convolution and its transpose, in 1, 2, 3 and more dimensions, channels first.
-import { aval, showAval } from "../compiler/core/aval.js";
+import { showAval } from "../compiler/core/aval.js";
 import { ShapeError, ValueError } from "../compiler/core/errors.js";
-import { literal } from "../compiler/ir/graph.js";
 import * as ops from "../compiler/ops/index.js";
 import type { TensorLike } from "../compiler/trace/create.js";
 import { hereText } from "../compiler/trace/here.js";
 import type { Tensor } from "../compiler/trace/tensor.js";
 import { promotedDType, toDType } from "./numpy/promote.js";
 import { asTensor } from "./numpy/shape.js";
-import { checkOptions, dilated, type Padding, type PerAxis, padded, paddingPairs, perAxis } from "./sliding.js";
+import { checkOptions, dilated, type Padding, type PerAxis, paddingPairs, perAxis } from "./sliding.js";
 
 export interface ConvOptions {
   /** Steps from window to window; 1 unless given. */
@@ -81,13 +80,14 @@ function convolve(name: string, x: TensorLike, w: TensorLike, given: ConvOptions
   };
   const pairs = paddingPairs(name, padding, sliding);
   const [input, filters, dims] = layOut(a, b, groups, batchGroups);
-  const zero = literal(0, aval(a.dtype, []));
   const spatial = range(rank, input.ndim - rank);
-  const product = ops.convGeneral(padded(input, zero, spatial, pairs, base), filters, {
+  const product = ops.convGeneral(input, filters, {
     ...dims,
     window: [spatial, range(rank, filters.ndim - rank)],
     stride: strides,
     dilation,
+    padding: pairs,
+    base,
   });
   const split = groups > 1 || batchGroups > 1;
   const n = outer.map((size) => size / batchGroups);

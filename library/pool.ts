@@ -6,10 +6,10 @@ import { literal } from "../compiler/ir/graph.js";
 import * as ops from "../compiler/ops/index.js";
 import type { TensorLike } from "../compiler/trace/create.js";
 import { hereText } from "../compiler/trace/here.js";
-import type { Tensor } from "../compiler/trace/tensor.js";
+import type { Operand, Tensor } from "../compiler/trace/tensor.js";
 import { toDType } from "./numpy/promote.js";
 import { asTensor } from "./numpy/shape.js";
-import { checkOptions, dilated, type Padding, type PerAxis, padded, paddingPairs, perAxis } from "./sliding.js";
+import { checkOptions, dilated, type Padding, type PerAxis, paddingPairs, perAxis } from "./sliding.js";
 
 /** What is made of the elements of a window. */
 export type WindowReduction = "sum" | "prod" | "max" | "min" | "mean";
@@ -78,6 +78,25 @@ function reduceWindows(name: string, x: TensorLike, kind: WindowReduction, optio
     return ops.div(total, constant(count));
   }
   return ops.div(total, ops.reduceSum(...windowsOf(ops.fill(constant(1), a.shape), 0)));
+}
+
+/** x with `value` around `axes`, and between their elements, which come to stand `dilation` apart. */
+function padded(
+  x: Tensor,
+  value: Operand,
+  axes: readonly number[],
+  pairs: readonly (readonly [number, number])[],
+  dilation: readonly number[],
+): Tensor {
+  const isNeeded = axes.some((_, i) => pairs[i]![0] !== 0 || pairs[i]![1] !== 0 || dilation[i] !== 1);
+  if (!isNeeded) return x;
+  const along = (of: (i: number) => number): number[] =>
+    x.shape.map((_, axis) => (axes.includes(axis) ? of(axes.indexOf(axis)) : 0));
+  return ops.pad(x, value, {
+    low: along((i) => pairs[i]![0]),
+    high: along((i) => pairs[i]![1]),
+    interior: along((i) => dilation[i]! - 1),
+  });
 }
 
 /** Makes, of an array like x and what to pad it with, its windows, and the axes of their elements. */

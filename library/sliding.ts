@@ -2,9 +2,7 @@
 import { ShapeError, ValueError } from "../compiler/core/errors.js";
 import { showShape } from "../compiler/core/shape.js";
 
-import { pad } from "../compiler/ops/index.js";
 import { hereText } from "../compiler/trace/here.js";
-import type { Operand, Tensor } from "../compiler/trace/tensor.js";
 
 /** One whole number for every axis that windows slide along, or one for each of them. */
 export type PerAxis = number | readonly number[];
@@ -88,23 +86,4 @@ function pairOf(padding: Padding, n: number, span: number, stride: number, i: nu
     return [low, total - low];
   }
   return padding[i]!;
-}
-
-/** x with `value` around `axes`, and between their elements, which come to stand `dilation` apart. */
-export function padded(
-  x: Tensor,
-  value: Operand,
-  axes: readonly number[],
-  pairs: readonly (readonly [number, number])[],
-  dilation: readonly number[],
-): Tensor {
-  const isNeeded = axes.some((_, i) => pairs[i]![0] !== 0 || pairs[i]![1] !== 0 || dilation[i] !== 1);
-  if (!isNeeded) return x;
-  const along = (of: (i: number) => number): number[] =>
-    x.shape.map((_, axis) => (axes.includes(axis) ? of(axes.indexOf(axis)) : 0));
-  return pad(x, value, {
-    low: along((i) => pairs[i]![0]),
-    high: along((i) => pairs[i]![1]),
-    interior: along((i) => dilation[i]! - 1),
-  });
 }

@@ -3,7 +3,7 @@ import { InternalError } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import type { Atom, Eqn, Var } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
-import type { ReduceParams } from "../ir/op.js";
+import type { Place, ReduceParams } from "../ir/op.js";
 import { Position } from "../ir/position.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 
@@ -43,6 +43,14 @@ export class Lowering {
     if (slot !== undefined) return b.load(slot, at.linear, x.aval.dtype);
     const key = `value ${this.#id(x)} ${at.linear.id}`;
     return b.recall<Scalar>(key) ?? b.remember(key, this.#compute(x, at));
+  }
+
+  /** Value of `x` at a place, or 0. */
+  valueIn(x: Atom, { at, inside }: Place): Scalar {
+    const zero = this.b.const(0, x.aval.dtype);
+    if (!inside) return this.value(x, at);
+    // an array without elements has no place to read at
+    return sizeOf(x.aval.shape) === 0 ? zero : this.b.select(inside, this.value(x, at), zero);
   }
 
   /** Neither known as a root's result nor read from memory. */
@@ -126,7 +134,7 @@ export class Terms {
       this.#element = (k) => {
         const [left, right] = [g.left(b, batch, m, k), g.right(b, batch, k, n)];
         const [atX, atY] = g.swapped ? [right, left] : [left, right];
-        return [b.mul(lowering.value(x, atX), lowering.value(y, atY))];
+        return [b.mul(lowering.valueIn(x, atX), lowering.valueIn(y, atY))];
       };
     } else throw new InternalError(`lower: ${op.name} folds nothing`);
   }

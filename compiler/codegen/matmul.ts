@@ -4,7 +4,7 @@ import { fillTemplate } from "../../kernels/index.js";
 import { InternalError } from "../core/errors.js";
 import type { Atom, Eqn } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
-import type { Position } from "../ir/position.js";
+import type { Place } from "../ir/op.js";
 import type { Names } from "../ir/print.js";
 import type { Launch } from "../ir/program.js";
 import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
@@ -21,9 +21,9 @@ export function emitMatmul(kernel: FusedKernel, names: Names): Launch {
   const g = root.op.gemm(x.aval, y.aval, root.params);
   const printer = new WgslPrinter(bufferName);
 
-  const operand = (value: Atom, position: (b: ScalarBuilder) => Position): string[] => {
+  const operand = (value: Atom, place: (b: ScalarBuilder) => Place): string[] => {
     const b = new ScalarBuilder();
-    const loaded = new Lowering(b, kernel).value(value, position(b));
+    const loaded = new Lowering(b, kernel).valueIn(value, place(b));
     return [...printer.print(b.body, [loaded], ""), `return ${printer.expression(loaded)};`];
   };
   const u = (b: ScalarBuilder, name: string): Scalar => b.input(name, "u32");

@@ -81,7 +81,7 @@ export interface ViewOp extends OpBase {
   cpu(inputs: readonly NDArray[], params: Params, context: CpuContext, output: Aval): NDArray;
   /** The result holds the operand's elements in the operand's order (reshape and kin). */
   readonly keepsOrder?: boolean;
-  /** Each element of the result comes from one of the operands, and the others are not looked at. */
+  /** Each element of the result comes from one of the operands, if from any, and no other element is looked at. */
   readonly oneOperand?: boolean;
   /** Groups of operands, in order, that may be joined by themselves first: for ops of many operands. */
   split?(inputs: readonly Aval[], params: Params, limit: number): readonly (readonly number[])[];
@@ -105,6 +105,12 @@ export interface ReductionOp extends OpBase {
   cpu(input: NDArray, params: Params, context: CpuContext, output: Aval): NDArray;
 }
 
+/** An element of an operand, or 0 where `inside` is given and does not hold. */
+export interface Place {
+  readonly at: Position;
+  readonly inside?: Scalar;
+}
+
 /**
  * A contraction seen as a batched matrix product result[b, m, n] = Σ_k left[b, m, k] · right[b, k, n]. `left` is a place
  * in the first operand and `right` one in the second, or the other way round if `swapped`.
@@ -115,8 +121,8 @@ export interface Gemm {
   readonly n: number;
   readonly k: number;
   readonly swapped?: boolean;
-  left(b: ScalarBuilder, batch: Scalar, m: Scalar, k: Scalar): Position;
-  right(b: ScalarBuilder, batch: Scalar, k: Scalar, n: Scalar): Position;
+  left(b: ScalarBuilder, batch: Scalar, m: Scalar, k: Scalar): Place;
+  right(b: ScalarBuilder, batch: Scalar, k: Scalar, n: Scalar): Place;
   /** Where results lie in memory, if not as [batch, m, n] in row-major order: there and back. */
   readonly result?: {
     at(b: ScalarBuilder, batch: Scalar, m: Scalar, n: Scalar): Position;

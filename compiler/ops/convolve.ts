@@ -1,15 +1,24 @@
 // Convolution: a contraction in which some axes of one operand are windows that slide along axes of the other.
 import { type Aval, aval, showAval } from "../core/aval.js";
-import { allocate } from "../core/dtype.js";
+import { allocate, type DType } from "../core/dtype.js";
 import { DTypeError, ShapeError } from "../core/errors.js";
-import { type Shape, showShape, sizeOf } from "../core/shape.js";
+import { showShape, sizeOf } from "../core/shape.js";
 import { literal } from "../ir/graph.js";
-import { type ContractionOp, register, shaped } from "../ir/op.js";
+import { type ContractionOp, register, type Sample, shaped } from "../ir/op.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { fill, flip } from "./axes.js";
 import { bindOne } from "./define.js";
-import { pad, slice } from "./slicing.js";
-import { type AxisPairs, type ConvDims, convolve, freeAxes, gemm, layoutOf, type Shaped, sizes } from "./walks.js";
+import {
+  type AxisPairs,
+  type ConvDims,
+  convolve,
+  dilated,
+  freeAxes,
+  gemm,
+  layoutOf,
+  type Shaped,
+  sizes,
+} from "./walks.js";
 
 function convAval(x: Aval, w: Aval, dims: ConvDims): Aval {
   if (x.dtype !== w.dtype)
@@ -35,9 +44,11 @@ function convAval(x: Aval, w: Aval, dims: ConvDims): Aval {
   }
   dims.window[1].forEach((axis, i) => {
     if (w.shape[axis] === 0) throw new ShapeError(`conv: the window, axis ${axis} of ${showAval(w)}, is empty`);
-    const [stride, dilation] = [dims.stride[i]!, dims.dilation[i]!];
-    if (![stride, dilation].every((step) => Number.isInteger(step) && step >= 1))
-      throw new ShapeError(`conv: stride ${stride} and dilation ${dilation} of window ${i} are not whole and ≥ 1`);
+    const steps = [dims.stride[i]!, dims.dilation[i]!, dims.base[i]!];
+    if (!steps.every((step) => Number.isInteger(step) && step >= 1) || !dims.padding[i]!.every(Number.isInteger))
+      throw new ShapeError(
+        `conv: window ${i} has stride, dilation and base ${steps} and padding ${dims.padding[i]}, but whole numbers are wanted, steps ≥ 1`,
+      );
   });
   const { order } = dims;
   const rank = x.shape.length + w.shape.length - pairs.reduce((n, pair) => n + pair[0].length, 0);
@@ -47,8 +58,6 @@ function convAval(x: Aval, w: Aval, dims: ConvDims): Aval {
   return aval(x.dtype, sizes(layoutOf(x, w, dims).result));
 }
 
-const zeros = (shape: Shape): Tensor => fill(literal(0, aval("f32", [])), shape);
-
 const convOp = register<ContractionOp>({
   name: "conv",
   kind: "contraction",
@@ -56,7 +65,7 @@ const convOp = register<ContractionOp>({
   gemm: (x, w, params) => gemm(x, w, params as ConvDims),
   cpu([x, w], params, { wide }, output) {
     const data = allocate(output.dtype, sizeOf(output.shape), wide);
-    convolve(data, output.shape, x, w, layoutOf(x, w, params as ConvDims));
+    convolve(data, output.shape, x, w, params as ConvDims);
     return { dtype: output.dtype, shape: output.shape, data };
   },
   batch([x, w], params) {
@@ -94,43 +103,67 @@ const convOp = register<ContractionOp>({
       : [undefined, transposeW(ct, x!, xType!, wType!, dims)];
   },
   samples: [
-    // [N, C, n] with [O, C, w]
-    { x: [2, 3, 9], w: [4, 3, 3], ...ncl(1) },
-    { x: [1, 2, 11], w: [3, 2, 3], ...ncl(1), stride: [2], dilation: [3] },
-    { x: [2, 2, 8], w: [1, 2, 1], ...ncl(1), stride: [3] },
-    { x: [2, 3, 4], w: [2, 3, 5], ...ncl(1) },
-    { x: [0, 3, 5], w: [2, 3, 2], ...ncl(1) },
-    { x: [2, 0, 5], w: [2, 0, 2], ...ncl(1) },
-    { x: [2, 3, 6, 7], w: [2, 3, 2, 3], ...ncl(2), stride: [2, 1], dilation: [1, 2] },
-    // groups: [N, G, C, n] with [G, O, C, w] to [N, G, O, n]
-    {
-      x: [2, 3, 2, 6],
-      w: [3, 2, 2, 2],
-      ...pairs([[1], [0]], [[2], [2]], [[3], [3]]),
-      stride: [2],
-      order: [1, 0, 2, 3],
-    },
-    // channels last, and the window in front
-    { x: [2, 7, 3], w: [3, 3, 4], ...pairs([[], []], [[2], [1]], [[1], [0]]), order: [0, 2, 1] },
-    // no window, and nothing summed over
-    { x: [3, 4], w: [4, 2], ...pairs([[], []], [[1], [0]], [[], []]), order: [1, 0] },
-    { x: [5], w: [2], ...pairs([[], []], [[], []], [[0], [0]]), order: [0] },
+    ...[
+      // [N, C, n] with [O, C, w]
+      { x: [2, 3, 9], w: [4, 3, 3], ...ncl(1) },
+      { x: [1, 2, 11], w: [3, 2, 3], ...ncl(1), stride: [2], dilation: [3] },
+      { x: [2, 2, 8], w: [1, 2, 1], ...ncl(1), stride: [3] },
+      { x: [2, 3, 4], w: [2, 3, 5], ...ncl(1) },
+      { x: [1, 2, 6], w: [3, 2, 3], ...ncl(1), padding: [[2, 1]], stride: [2] },
+      { x: [1, 2, 6], w: [3, 2, 3], ...ncl(1), padding: [[-1, 3]], base: [3], stride: [2], dilation: [2] },
+      { x: [1, 2, 6], w: [3, 2, 2], ...ncl(1), padding: [[-2, -1]], base: [2] },
+      { x: [2, 2, 0], w: [3, 2, 2], ...ncl(1), padding: [[2, 1]] },
+      { x: [0, 3, 5], w: [2, 3, 2], ...ncl(1) },
+      { x: [2, 0, 5], w: [2, 0, 2], ...ncl(1) },
+      { x: [2, 3, 6, 7], w: [2, 3, 2, 3], ...ncl(2), stride: [2, 1], dilation: [1, 2] },
+      // groups: [N, G, C, n] with [G, O, C, w] to [N, G, O, n]
+      {
+        x: [2, 3, 2, 6],
+        w: [3, 2, 2, 2],
+        ...pairs([[1], [0]], [[2], [2]], [[3], [3]]),
+        stride: [2],
+        order: [1, 0, 2, 3],
+      },
+      // channels last, and the window in front
+      { x: [2, 7, 3], w: [3, 3, 4], ...pairs([[], []], [[2], [1]], [[1], [0]]), order: [0, 2, 1] },
+      // no window, and nothing summed over
+      { x: [3, 4], w: [4, 2], ...pairs([[], []], [[1], [0]], [[], []]), order: [1, 0] },
+      { x: [5], w: [2], ...pairs([[], []], [[], []], [[0], [0]]), order: [0] },
+    ].flatMap((call) => (["f32", "i32", "u32"] as const).map((dtype) => sampleOf(dtype, call))),
     // tiles: per example, and for all of them together
-    { x: [2, 3, 18, 18], w: [17, 3, 3, 3], ...ncl(2) },
-    { x: [5, 3, 7, 6], w: [18, 3, 3, 3], ...ncl(2), order: [1, 0, 2, 3] },
-  ].flatMap(({ x, w, ...params }) =>
-    (["f32", "i32", "u32"] as const).map((dtype) => ({
-      inputs: [shaped(dtype, ...x), shaped(dtype, ...w)],
-      params,
-      ...(dtype === "f32" ? { domain: [[0.1, 2] as const, [0.1, 2] as const] } : {}),
-    })),
-  ),
+    sampleOf("f32", { x: [2, 3, 18, 18], w: [17, 3, 3, 3], ...ncl(2) }),
+    sampleOf("f32", {
+      x: [2, 3, 9, 8],
+      w: [16, 3, 3, 3],
+      ...ncl(2),
+      padding: [
+        [1, 2],
+        [0, -1],
+      ],
+      base: [2, 1],
+    }),
+    sampleOf("f32", { x: [5, 3, 7, 6], w: [18, 3, 3, 3], ...ncl(2), order: [1, 0, 2, 3] }),
+  ],
   ulp: 16,
 });
 
+interface SampleSizes extends ConvDims {
+  readonly x: readonly number[];
+  readonly w: readonly number[];
+}
+
+function sampleOf(dtype: DType, { x, w, ...params }: SampleSizes): Sample {
+  return {
+    inputs: [shaped(dtype, ...x), shaped(dtype, ...w)],
+    params,
+    ...(dtype === "f32" ? { domain: [[0.1, 2] as const, [0.1, 2] as const] } : {}),
+  };
+}
+
 function pairs(batch: AxisPairs, contract: AxisPairs, window: AxisPairs): Omit<ConvDims, "order"> {
   const ones = window[0].map(() => 1);
-  return { batch, contract, window, stride: ones, dilation: ones };
+  const padding = window[0].map(() => [0, 0] as const);
+  return { batch, contract, window, stride: ones, dilation: ones, padding, base: ones };
 }
 
 /** [N, C, ...n] with [O, C, ...window]. */
@@ -141,8 +174,9 @@ function ncl(rank: number): ConvDims {
 
 /**
  * Σ over the contracted axes and the window of x · w: a product of arrays in which windows of x stand for axes of w.
- * Positions of a window of size w along n elements are ⌊(n − (w − 1) · dilation − 1) / stride⌋ + 1, none where it does
- * not fit. Padding and base dilation are a `pad` of x. Throws `ShapeError` when paired sizes differ or a window is empty.
+ * Positions of a window of size w along n elements, padding and zeros between them counted in, are
+ * ⌊(n − (w − 1) · dilation − 1) / stride⌋ + 1, none where it does not fit. Throws `ShapeError` when paired sizes differ
+ * or a window is empty.
  */
 export const convGeneral = (x: Operand, w: Operand, params: ConvDims): Tensor => bindOne(convOp, [x, w], params);
 
@@ -160,56 +194,51 @@ const backTo = (got: readonly number[]): number[] => got.map((_, axis) => got.in
 
 /** Cotangent of x: ct, spread by the stride, under the window turned round. */
 function transposeX(ct: Tensor, w: Operand, x: Aval, wType: Aval, dims: ConvDims): Tensor {
-  const { batch, contract, window, stride, dilation } = dims;
+  const { batch, contract, window, stride, dilation, padding, base } = dims;
   const { ofX, ofW } = resultAxes(x, wType, dims);
-  const none = ct.shape.map(() => 0);
-  const [low, high, interior] = [[...none], [...none], [...none]];
-  window[0].forEach((axis, i) => {
-    const at = ofX[axis]!;
-    const count = ct.shape[at]!;
-    low[at] = (wType.shape[window[1][i]!]! - 1) * dilation[i]!;
-    high[at] = x.shape[axis]! - (count === 0 ? 0 : (count - 1) * stride[i]! + 1);
-    interior[at] = stride[i]! - 1;
-  });
-  const isPadded = [low, high, interior].some((list) => list.some((n) => n > 0));
-  const spread = isPadded ? pad(ct, literal(0, aval("f32", [])), { low, high, interior }) : ct;
   const turned = window[1].filter((axis) => wType.shape[axis]! > 1);
   const freeX = freeAxes(x, batch[0], contract[0], window[0]).sort((a, b) => ofX[a]! - ofX[b]!);
   const freeW = freeAxes(wType, batch[1], contract[1], window[1]);
   const contracted = contract[1].map((_, i) => i).sort((i, j) => contract[1][i]! - contract[1][j]!);
-  return convGeneral(spread, turned.length > 0 ? flip(w, turned) : w, {
+  return convGeneral(ct, turned.length > 0 ? flip(w, turned) : w, {
     batch: [batch[0].map((axis) => ofX[axis]!), batch[1]],
     contract: [freeW.map((axis) => ofW[axis]!), freeW],
     window: [window[0].map((axis) => ofX[axis]!), window[1]],
-    stride: stride.map(() => 1),
+    stride: base,
     dilation,
+    // as many positions as x has elements
+    padding: window[0].map((axis, i) => {
+      const reach = (wType.shape[window[1][i]!]! - 1) * dilation[i]!;
+      const low = reach - padding[i]![0];
+      return [low, dilated(x.shape[axis]!, base[i]!) + reach - dilated(ct.shape[ofX[axis]!]!, stride[i]!) - low];
+    }),
+    base: stride,
     order: backTo([...batch[0], ...freeX, ...contracted.map((i) => contract[0][i]!), ...window[0]]),
   });
 }
 
 /** Cotangent of w: x under ct as the window, with stride and dilation exchanged. */
 function transposeW(ct: Tensor, x: Operand, xType: Aval, w: Aval, dims: ConvDims): Tensor {
-  const { batch, contract, window, stride, dilation } = dims;
+  const { batch, contract, window, stride, dilation, padding, base } = dims;
   const { ofX, ofW } = resultAxes(xType, w, dims);
   const counts = window[0].map((axis) => ct.shape[ofX[axis]!]!);
-  if (counts.includes(0)) return zeros(w.shape);
-  // what no window reaches would give ct a position more
-  const stop = [...xType.shape];
-  window[0].forEach((axis, i) => {
-    stop[axis] = (counts[i]! - 1) * stride[i]! + (w.shape[window[1][i]!]! - 1) * dilation[i]! + 1;
-  });
-  const start = stop.map(() => 0);
-  const isCut = stop.some((n, axis) => n < xType.shape[axis]!);
-  const reached = isCut ? slice(x, { start, stop, step: stop.map(() => 1) }) : x;
+  if (counts.includes(0)) return fill(literal(0, aval("f32", [])), w.shape);
   const freeX = freeAxes(xType, batch[0], contract[0], window[0]);
   const freeW = freeAxes(w, batch[1], contract[1], window[1]).sort((a, b) => ofW[a]! - ofW[b]!);
   const contracted = contract[0].map((_, i) => i).sort((i, j) => contract[0][i]! - contract[0][j]!);
-  return convGeneral(reached, ct, {
+  return convGeneral(x, ct, {
     batch: [batch[0], batch[0].map((axis) => ofX[axis]!)],
     contract: [freeX, freeX.map((axis) => ofX[axis]!)],
     window: [window[0], window[0].map((axis) => ofX[axis]!)],
     stride: dilation,
     dilation: stride,
+    // as many positions as the window has elements
+    padding: window[0].map((axis, i) => {
+      const [low] = padding[i]!;
+      const reached = (counts[i]! - 1) * stride[i]! + (w.shape[window[1][i]!]! - 1) * dilation[i]! + 1;
+      return [low, reached - dilated(xType.shape[axis]!, base[i]!) - low];
+    }),
+    base,
     order: backTo([...batch[1], ...contracted.map((i) => contract[1][i]!), ...freeW, ...window[1]]),
   });
 }

@@ -3,9 +3,10 @@ import type { Aval } from "../core/aval.js";
 import { allocate, type TypedArray } from "../core/dtype.js";
 import type { NDArray } from "../core/ndarray.js";
 import { type Shape, sizeOf, stridesOf } from "../core/shape.js";
-import type { Gemm } from "../ir/op.js";
+import type { Gemm, Place } from "../ir/op.js";
 import { Position } from "../ir/position.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
+import { padArray } from "./slicing.js";
 import { windowCount } from "./window.js";
 
 /** Axes of x, and the axes of w they go with. */
@@ -23,6 +24,10 @@ export interface ConvDims {
   readonly stride: readonly number[];
   /** Steps from element to element of a window, per window axis. */
   readonly dilation: readonly number[];
+  /** Zeros before and behind x, per window axis; negative ones cut off. */
+  readonly padding: readonly (readonly [low: number, high: number])[];
+  /** Steps at which the elements of x stand, zeros between them, per window axis. Padding comes around these. */
+  readonly base: readonly number[];
   /** Axis i of the result is axis `order[i]` of [batch, free axes of x, free axes of w, positions]. */
   readonly order: readonly number[];
 }
@@ -39,7 +44,7 @@ interface Walk {
   readonly w?: number;
 }
 
-/** All walks there are. A coordinate in x is the sum of those along its axis. */
+/** All walks there are. A coordinate in x, padding counted in, is the sum of those along its axis. */
 export interface Layout {
   /** Axes of the result, in its order. */
   readonly result: readonly Walk[];
@@ -54,13 +59,24 @@ export function freeAxes({ shape }: Shaped, ...taken: readonly (readonly number[
   return shape.map((_, axis) => axis).filter((axis) => !taken.some((axes) => axes.includes(axis)));
 }
 
-export function layoutOf(x: Shaped, w: Shaped, { batch, contract, window, stride, dilation, order }: ConvDims): Layout {
+/** Size of `n` elements that stand `by` apart. */
+export const dilated = (n: number, by: number): number => (n === 0 ? 0 : (n - 1) * by + 1);
+
+/** Size of axis `window[0][i]` of x with what stands between and around its elements. */
+function paddedSize(x: Shaped, { window, padding, base }: ConvDims, i: number): number {
+  const [low, high] = padding[i]!;
+  return low + dilated(x.shape[window[0][i]!]!, base[i]!) + high;
+}
+
+export function layoutOf(x: Shaped, w: Shaped, dims: ConvDims): Layout {
+  const { batch, contract, window, stride, dilation, order } = dims;
   const paired = ([xAxes, wAxes]: AxisPairs): Walk[] =>
     xAxes.map((axis, i) => ({ kind: "both", size: x.shape[axis]!, x: axis, step: 1, w: wAxes[i]! }));
   const freeX = freeAxes(x, batch[0], contract[0], window[0]);
   const freeW = freeAxes(w, batch[1], contract[1], window[1]);
   const windows = window[0].map((axis, i) => ({
     x: axis,
+    n: paddedSize(x, dims, i),
     w: window[1][i]!,
     size: w.shape[window[1][i]!]!,
     stride: stride[i]!,
@@ -71,7 +87,7 @@ export function layoutOf(x: Shaped, w: Shaped, { batch, contract, window, stride
     ...freeX.map((axis): Walk => ({ kind: "x", size: x.shape[axis]!, x: axis, step: 1 })),
     ...freeW.map((axis): Walk => ({ kind: "w", size: w.shape[axis]!, w: axis })),
     ...windows.map((at): Walk => {
-      const count = windowCount(x.shape[at.x]!, at.size, at.stride, at.dilation);
+      const count = windowCount(at.n, at.size, at.stride, at.dilation);
       return { kind: "position", size: count, x: at.x, step: at.stride };
     }),
   ];
@@ -104,19 +120,20 @@ export function gemm(x: Aval, w: Aval, dims: ConvDims): Gemm {
   const sizesAt = (group: readonly number[]): number[] => group.map((axis) => shape[axis]!);
   const inOrder = groups.flat().every((axis, i) => axis === i);
 
-  /** Steps along the axes of `group` for an offset into it. */
   const along = (b: ScalarBuilder, group: readonly number[], offset: Scalar): readonly Step[] =>
-    Position.atLinear(b, sizesAt(group), offset).coords.map((coord, i) => [result[group[i]!]!, coord]);
-  const inside = (b: ScalarBuilder, k: Scalar): readonly Step[] =>
-    Position.atLinear(b, sizes(summed), k).coords.map((coord, i) => [summed[i]!, coord]);
+    stepsAlong(
+      b,
+      group.map((axis) => result[axis]!),
+      offset,
+    );
   return {
     batch: sizeOf(sizesAt(batch)),
     m: sizeOf(sizesAt(m)),
     n: sizeOf(sizesAt(n)),
     k: sizeOf(sizes(summed)),
     swapped: true,
-    left: (b, i, row, k) => wPosition(b, w, [...along(b, batch, i), ...along(b, m, row), ...inside(b, k)]),
-    right: (b, i, k, col) => xPosition(b, x, [...along(b, batch, i), ...along(b, n, col), ...inside(b, k)]),
+    left: (b, i, row, k) => inW(b, w, [...along(b, batch, i), ...along(b, m, row), ...stepsAlong(b, summed, k)]),
+    right: (b, i, k, col) => inX(b, x, dims, [...along(b, batch, i), ...along(b, n, col), ...stepsAlong(b, summed, k)]),
     ...(inOrder
       ? {}
       : {
@@ -145,21 +162,35 @@ export function gemm(x: Aval, w: Aval, dims: ConvDims): Gemm {
   };
 }
 
+/** How far along a walk. */
 type Step = readonly [Walk, Scalar];
 
-function xPosition(b: ScalarBuilder, x: Aval, steps: readonly Step[]): Position {
-  const coords = x.shape.map((_, axis) =>
-    steps.reduce(
+/** Steps along `walks` for a row-major offset. */
+const stepsAlong = (b: ScalarBuilder, walks: readonly Walk[], offset: Scalar): readonly Step[] =>
+  Position.atLinear(b, sizes(walks), offset).coords.map((coord, i) => [walks[i]!, coord]);
+
+function inX(b: ScalarBuilder, x: Aval, { window, padding, base }: ConvDims, steps: readonly Step[]): Place {
+  let inside = b.bool(true);
+  const coords = x.shape.map((n, axis): Scalar => {
+    const sum = steps.reduce(
       (sum, [walk, coord]) => (walk.x === axis ? b.add(sum, b.mul(coord, b.u32(walk.step!))) : sum),
       b.u32(0),
-    ),
-  );
-  return Position.at(b, x.shape, coords);
+    );
+    const i = window[0].indexOf(axis);
+    if (i < 0) return sum;
+    const [[low, high], by] = [padding[i]!, base[i]!];
+    // before the first element the difference wraps around and is far behind the last one
+    const from = b.sub(sum, b.const(low >>> 0, "u32"));
+    if (low > 0 || high > 0) inside = b.and(inside, b.lt(from, b.u32(dilated(n, by))));
+    if (by > 1) inside = b.and(inside, b.eq(b.rem(from, b.u32(by)), b.u32(0)));
+    return low > 0 || high > 0 ? b.min(b.div(from, b.u32(by)), b.u32(n - 1)) : b.div(from, b.u32(by));
+  });
+  return { at: Position.at(b, x.shape, coords), inside };
 }
 
-function wPosition(b: ScalarBuilder, w: Aval, steps: readonly Step[]): Position {
+function inW(b: ScalarBuilder, w: Aval, steps: readonly Step[]): Place {
   const coords = w.shape.map((_, axis) => steps.find(([walk]) => walk.w === axis)![1]);
-  return Position.at(b, w.shape, coords);
+  return { at: Position.at(b, w.shape, coords) };
 }
 
 const BLOCK_K = 64;
@@ -179,11 +210,24 @@ function offsets(walks: readonly Walk[], step: (walk: Walk, i: number) => number
   return all;
 }
 
+/** x with what stands between and around its elements. */
+function paddedArray(x: NDArray, { window, padding, base }: ConvDims, wide: boolean): NDArray {
+  const isPlain = base.every((by) => by === 1) && padding.every(([low, high]) => low === 0 && high === 0);
+  if (isPlain) return x;
+  const along = (of: (i: number) => number): number[] =>
+    x.shape.map((_, axis) => (window[0].includes(axis) ? of(window[0].indexOf(axis)) : 0));
+  const low = along((i) => padding[i]![0]);
+  const high = along((i) => padding[i]![1]);
+  return padArray(x, 0, { low, high, interior: along((i) => base[i]! - 1) }, wide);
+}
+
 /**
  * out = Σ x · w. Every offset is a sum of one for the batch, one for the row or column, and one for the term: blocks of
  * x are gathered once, and all rows of w go over them while they are in cache.
  */
-export function convolve(out: TypedArray, shape: Shape, x: NDArray, w: NDArray, { result, summed }: Layout): void {
+export function convolve(out: TypedArray, shape: Shape, given: NDArray, w: NDArray, dims: ConvDims): void {
+  const { result, summed } = layoutOf(given, w, dims);
+  const x = paddedArray(given, dims, out instanceof Float64Array);
   const [ofX, ofW, ofOut] = [stridesOf(x.shape), stridesOf(w.shape), stridesOf(shape)];
   const inX = (walk: Walk): number => (walk.x === undefined ? 0 : ofX[walk.x]! * walk.step!);
   const inW = (walk: Walk): number => (walk.w === undefined ? 0 : ofW[walk.w]!);

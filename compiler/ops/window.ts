@@ -153,6 +153,7 @@ export const windows = (x: Operand, params: WindowParams): Tensor => bindOne(win
 const unwindowsOp = register<ViewOp>({
   name: "unwindows",
   kind: "view",
+  oneOperand: true,
   typeOf([x], params) {
     const p = params as UnwindowParams;
     checkSlide("unwindows", x!, p, p.sizes, true);
@@ -181,9 +182,15 @@ const unwindowsOp = register<ViewOp>({
       const window = b.div(from, step);
       inside = b.and(inside, b.lt(window, b.u32(count)));
       if (stride[k]! > 1) inside = b.and(inside, b.eq(b.rem(from, step), b.u32(0)));
-      return b.min(window, b.u32(count - 1));
+      return window;
     });
-    return b.select(inside, operand(0, Position.at(b, x!.shape, [...outer, ...at.coords.slice(rank)])), zero);
+    // between windows nothing is computed
+    const there = Position.at(b, x!.shape, [...outer, ...at.coords.slice(rank)]);
+    return b.branch(
+      inside,
+      () => [operand(0, there)],
+      () => [zero],
+    )[0]!;
   },
   cpu([x], params, { wide }, output) {
     const p = params as UnwindowParams;
