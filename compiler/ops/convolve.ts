@@ -103,33 +103,35 @@ const convOp = register<ContractionOp>({
       : [undefined, transposeW(ct, x!, xType!, wType!, dims)];
   },
   samples: [
-    ...[
-      // [N, C, n] with [O, C, w]
-      { x: [2, 3, 9], w: [4, 3, 3], ...ncl(1) },
-      { x: [1, 2, 11], w: [3, 2, 3], ...ncl(1), stride: [2], dilation: [3] },
-      { x: [2, 2, 8], w: [1, 2, 1], ...ncl(1), stride: [3] },
-      { x: [2, 3, 4], w: [2, 3, 5], ...ncl(1) },
-      { x: [1, 2, 6], w: [3, 2, 3], ...ncl(1), padding: [[2, 1]], stride: [2] },
-      { x: [1, 2, 6], w: [3, 2, 3], ...ncl(1), padding: [[-1, 3]], base: [3], stride: [2], dilation: [2] },
-      { x: [1, 2, 6], w: [3, 2, 2], ...ncl(1), padding: [[-2, -1]], base: [2] },
-      { x: [2, 2, 0], w: [3, 2, 2], ...ncl(1), padding: [[2, 1]] },
-      { x: [0, 3, 5], w: [2, 3, 2], ...ncl(1) },
-      { x: [2, 0, 5], w: [2, 0, 2], ...ncl(1) },
-      { x: [2, 3, 6, 7], w: [2, 3, 2, 3], ...ncl(2), stride: [2, 1], dilation: [1, 2] },
-      // groups: [N, G, C, n] with [G, O, C, w] to [N, G, O, n]
-      {
-        x: [2, 3, 2, 6],
-        w: [3, 2, 2, 2],
-        ...pairs([[1], [0]], [[2], [2]], [[3], [3]]),
-        stride: [2],
-        order: [1, 0, 2, 3],
-      },
-      // channels last, and the window in front
-      { x: [2, 7, 3], w: [3, 3, 4], ...pairs([[], []], [[2], [1]], [[1], [0]]), order: [0, 2, 1] },
-      // no window, and nothing summed over
-      { x: [3, 4], w: [4, 2], ...pairs([[], []], [[1], [0]], [[], []]), order: [1, 0] },
-      { x: [5], w: [2], ...pairs([[], []], [[], []], [[0], [0]]), order: [0] },
-    ].flatMap((call) => (["f32", "i32", "u32"] as const).map((dtype) => sampleOf(dtype, call))),
+    ...(
+      [
+        // [N, C, n] with [O, C, w]
+        { x: [2, 3, 9], w: [4, 3, 3], ...ncl(1) },
+        { x: [1, 2, 11], w: [3, 2, 3], ...ncl(1), stride: [2], dilation: [3] },
+        { x: [2, 2, 8], w: [1, 2, 1], ...ncl(1), stride: [3] },
+        { x: [2, 3, 4], w: [2, 3, 5], ...ncl(1) },
+        { x: [1, 2, 6], w: [3, 2, 3], ...ncl(1), padding: [[2, 1]], stride: [2] },
+        { x: [1, 2, 6], w: [3, 2, 3], ...ncl(1), padding: [[-1, 3]], base: [3], stride: [2], dilation: [2] },
+        { x: [1, 2, 6], w: [3, 2, 2], ...ncl(1), padding: [[-2, -1]], base: [2] },
+        { x: [2, 2, 0], w: [3, 2, 2], ...ncl(1), padding: [[2, 1]] },
+        { x: [0, 3, 5], w: [2, 3, 2], ...ncl(1) },
+        { x: [2, 0, 5], w: [2, 0, 2], ...ncl(1) },
+        { x: [2, 3, 6, 7], w: [2, 3, 2, 3], ...ncl(2), stride: [2, 1], dilation: [1, 2] },
+        // groups: [N, G, C, n] with [G, O, C, w] to [N, G, O, n]
+        {
+          x: [2, 3, 2, 6],
+          w: [3, 2, 2, 2],
+          ...pairs([[1], [0]], [[2], [2]], [[3], [3]]),
+          stride: [2],
+          order: [1, 0, 2, 3],
+        },
+        // channels last, and the window in front
+        { x: [2, 7, 3], w: [3, 3, 4], ...pairs([[], []], [[2], [1]], [[1], [0]]), order: [0, 2, 1] },
+        // no window, and nothing summed over
+        { x: [3, 4], w: [4, 2], ...pairs([[], []], [[1], [0]], [[], []]), order: [1, 0] },
+        { x: [5], w: [2], ...pairs([[], []], [[], []], [[0], [0]]), order: [0] },
+      ] satisfies SampleSizes[]
+    ).flatMap((call) => (["f32", "i32", "u32"] as const).map((dtype) => sampleOf(dtype, call))),
     // tiles: per example, and for all of them together
     sampleOf("f32", { x: [2, 3, 18, 18], w: [17, 3, 3, 3], ...ncl(2) }),
     sampleOf("f32", {
