@@ -3,10 +3,11 @@ import { emitKernel } from "./codegen/emit.js";
 import type { Graph } from "./ir/graph.js";
 import type { FusedGraph } from "./ir/kernel.js";
 import { Names, printGraph } from "./ir/print.js";
-import type { DeviceLimits, Program } from "./ir/program.js";
+import type { DeviceLimits, Launch, Program } from "./ir/program.js";
 import { verify } from "./ir/verify.js";
 import { cse } from "./passes/cse.js";
 import { dce } from "./passes/dce.js";
+import { donate, readInPlace } from "./passes/donate.js";
 import { fold } from "./passes/fold.js";
 import { fuse } from "./passes/fuse.js";
 import { narrow } from "./passes/narrow.js";
@@ -40,8 +41,8 @@ export interface Compilation {
   readonly names: Names;
 }
 
-/** Compiles, keeping every stage. */
-export function compileStages(graph: Graph, limits: DeviceLimits): Compilation {
+/** Compiles, keeping every stage. Results may take the memory of the inputs at the positions `donated`. */
+export function compileStages(graph: Graph, limits: DeviceLimits, donated: readonly number[] = []): Compilation {
   const graphs = [{ name: "graph", graph: verify(graph, "tracing") }];
   let current = graph;
   for (const pass of pipeline) {
@@ -51,20 +52,30 @@ export function compileStages(graph: Graph, limits: DeviceLimits): Compilation {
   }
   const names = new Names();
   for (const { graph: stage } of graphs) printGraph(stage, {}, names);
-  const fused = fuse(current, limits);
-  const launches = fused.kernels.flatMap((kernel) => emitKernel(kernel, limits, names));
-  return { program: plan(fused, launches), graphs, fused, names };
+  return { ...toProgram(current, limits, names, donated), graphs, names };
 }
 
-/** Compiles a Graph for a device. */
-export function compileGraph(graph: Graph, limits: DeviceLimits): Program {
+/** Compiles a Graph for a device. Results may take the memory of the inputs at the positions `donated`. */
+export function compileGraph(graph: Graph, limits: DeviceLimits, donated: readonly number[] = []): Program {
   let current = graph;
   for (const pass of pipeline) current = verify(pass.run(current, limits), pass.name);
   const names = new Names();
   printGraph(current, {}, names);
-  const fused = fuse(current, limits);
-  return plan(
-    fused,
-    fused.kernels.flatMap((kernel) => emitKernel(kernel, limits, names)),
-  );
+  return toProgram(current, limits, names, donated).program;
+}
+
+function toProgram(
+  graph: Graph,
+  limits: DeviceLimits,
+  names: Names,
+  donated: readonly number[],
+): { readonly program: Program; readonly fused: FusedGraph } {
+  const emit = ({ kernels }: FusedGraph): Launch[] => kernels.flatMap((kernel) => emitKernel(kernel, limits, names));
+  const fused = fuse(graph, limits);
+  const launches = emit(fused);
+  // what a launch reads in place is known when it was emitted; its code is another then
+  const gifts = donated.length > 0 ? donate(fused, launches, donated) : [];
+  if (gifts.length === 0) return { program: plan(fused, launches), fused };
+  const again = readInPlace(fused, gifts);
+  return { program: plan(again, emit(again), gifts), fused: again };
 }

@@ -6,9 +6,8 @@ import type { Names } from "../ir/print.js";
 import type { DeviceLimits, Launch } from "../ir/program.js";
 import { ScalarBuilder } from "../ir/scalar.js";
 import { combineAll, elementAll, finishAll, initAll, scratchFor, stateTypes, termsAt } from "./folds.js";
-import { bufferName, grid, launch, type Passing, store } from "./frame.js";
+import { grid, launch, type Passing, printerFor, store } from "./frame.js";
 import { Lowering } from "./lower.js";
-import { WgslPrinter } from "./wgsl.js";
 
 /** Invocations of a workgroup. */
 const WIDTH = 64;
@@ -74,7 +73,7 @@ function finishMap(
   names: Names,
   passing: Passing,
 ): Launch {
-  const printer = new WgslPrinter(bufferName);
+  const printer = printerFor(kernel, passing);
   const body = printer.print(b.body, [], "");
   const workgroups = grid(Math.ceil(size / WIDTH), limits);
   return launch(kernel, names, printer, passing, workgroups, (frame) =>

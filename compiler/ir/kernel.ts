@@ -22,6 +22,8 @@ export interface FusedKernel {
   readonly stores: readonly Var[];
   /** Elements of each result. */
   readonly size: number;
+  /** Arrays read through the binding of the result that takes their memory, by the array. */
+  readonly inPlace?: ReadonlyMap<Var, Var>;
   /** Why it ends where it ends, for `dump`. */
   readonly why: readonly string[];
 }

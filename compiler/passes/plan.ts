@@ -5,15 +5,16 @@ import { sizeOf } from "../core/shape.js";
 import type { Var } from "../ir/graph.js";
 import type { FusedGraph } from "../ir/kernel.js";
 import type { BufferRef, Launch, Program, Scratch } from "../ir/program.js";
+import type { Gift } from "./donate.js";
 
 /** Bytes of a variable's buffer: WebGPU binds no empty ones. */
 const bytesOf = (v: Var): number => Math.max(1, sizeOf(v.aval.shape)) * DEVICE_ELEMENT_BYTES;
 
 /**
- * Buffers for the launches of a fused Graph. A dispatch never reads and writes one buffer. Peak bytes count inputs,
- * outputs and scratch memory.
+ * Buffers for the launches of a fused Graph. A dispatch never reads and writes one buffer, but for arrays that it reads
+ * in place. Peak bytes count inputs, outputs and scratch memory; a result in the memory of an input adds none.
  */
-export function plan(fused: FusedGraph, launches: readonly Launch[]): Program {
+export function plan(fused: FusedGraph, launches: readonly Launch[], gifts: readonly Gift[] = []): Program {
   const { graph } = fused;
   const refs = new Map<Var | Scratch, BufferRef>();
   graph.inputs.forEach((v, index) => void refs.set(v, { kind: "input", index }));
@@ -61,8 +62,22 @@ export function plan(fused: FusedGraph, launches: readonly Launch[]): Program {
     return { aval: x.aval, from: { kind: kind as "input" | "output", index } };
   });
   const total = (list: readonly number[]) => list.reduce((sum, n) => sum + n, 0);
-  const peakBytes = total(graph.inputs.map(bytesOf)) + total(outputBytes) + total(scratchBytes);
-  return { graph, dispatches, results, outputBytes, scratchBytes, peakBytes };
+  const donations = gifts.map(({ input, output, inPlace }) => ({
+    input: refs.get(input)!.index,
+    output: refs.get(output)!.index,
+    inPlace,
+  }));
+  const given = total(donations.map(({ output }) => outputBytes[output]!));
+  const peakBytes = total(graph.inputs.map(bytesOf)) + total(outputBytes) + total(scratchBytes) - given;
+  return {
+    graph,
+    dispatches,
+    results,
+    outputBytes,
+    scratchBytes,
+    peakBytes,
+    ...(donations.length > 0 ? { donations } : {}),
+  };
 }
 
 /** The free buffer that fits most tightly, not wasting more than half; else a new one. */

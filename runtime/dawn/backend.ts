@@ -5,7 +5,7 @@ import { DeviceError, InternalError, type LanewiseError } from "../../compiler/c
 import { filled } from "../../compiler/core/ndarray.js";
 import type { Graph, Literal } from "../../compiler/ir/graph.js";
 import type { DeviceLimits } from "../../compiler/ir/program.js";
-import type { Backend, Compile, DeviceInfo, Input } from "../backend.js";
+import type { Backend, Compile, DeviceInfo, Donated, Input } from "../backend.js";
 import { budget } from "../budget.js";
 import { tally } from "../counters.js";
 import { Lru } from "../lru.js";
@@ -21,6 +21,11 @@ import { blame, guard } from "./risk.js";
 import { Batch, Stream } from "./stream.js";
 import { Reader, upload } from "./transfer.js";
 import { BUFFER_USAGE } from "./usage.js";
+
+/** Storages whose buffers outputs take, by the output. */
+type Given = ReadonlyMap<number, Storage>;
+
+const nothing: Given = new Map();
 
 /** Scalars on the device at a time. */
 const SCALARS = 256;
@@ -81,12 +86,13 @@ export class DawnBackend implements Backend, BufferOwner {
     return this.#open.lost;
   }
 
-  execute(graph: Graph, inputs: readonly Input[], label: string): Storage[] {
+  execute(graph: Graph, inputs: readonly Input[], label: string, donated?: Donated): Storage[] {
     this.#open.checkRunning();
-    const program = this.#programs.get(graph) ?? this.#prepare(graph, label);
+    const program = this.#programs.get(graph, donated?.inputs) ?? this.#prepare(graph, label, donated?.inputs);
     checkPeak(program);
     for (const { pipeline } of program.steps) if (pipeline.risk?.error) throw pipeline.risk.error;
-    budget.reserve(program.totalOutputBytes);
+    const given = donated ? this.#given(program, inputs, donated.free) : nothing;
+    budget.reserve(program.outputBytes.reduce((sum, bytes, k) => (given.has(k) ? sum : sum + bytes), 0));
     const slots = this.#slots;
     slots.length = 0;
     try {
@@ -96,16 +102,18 @@ export class DawnBackend implements Backend, BufferOwner {
         if (program.reads[i]) slots[i] = this.#place(x, aval);
         else if (x instanceof Storage) checkPresent(x, aval);
       }
-      this.#encode(program, slots, inputs.length);
+      for (const [k, { resident }] of given) slots[program.donations[k]!.input] = resident as DeviceBuffer;
+      this.#encode(program, slots, inputs.length, given);
     } finally {
       for (const buffer of this.#evicted) buffer.free();
       this.#evicted.length = 0;
     }
+    for (const storage of given.values()) storage.take();
     return this.#results(program, inputs, slots);
   }
 
-  async prepare(graph: Graph, label: string): Promise<void> {
-    const { steps } = this.#programs.get(graph) ?? this.#prepare(graph, label);
+  async prepare(graph: Graph, label: string, donated?: readonly number[]): Promise<void> {
+    const { steps } = this.#programs.get(graph, donated) ?? this.#prepare(graph, label, donated);
     for (const { pipeline } of steps) {
       const { risk } = pipeline;
       await risk?.known;
@@ -142,13 +150,14 @@ export class DawnBackend implements Backend, BufferOwner {
     this.device.destroy();
   }
 
-  #prepare(graph: Graph, label: string): Prepared {
-    return this.#programs.getOrMake(graph, () => {
-      const program = this.#compile(graph, this.limits);
+  #prepare(graph: Graph, label: string, donated: readonly number[] = []): Prepared {
+    const make = (): Prepared => {
+      const program = this.#compile(graph, this.limits, donated);
       tally.programsCompiled++;
-      announceCompile({ graph, program, limits: this.limits, label });
+      announceCompile({ graph, program, limits: this.limits, donated, label });
       return prepare(graph, program, this.#pipelines, this);
-    });
+    };
+    return this.#programs.getOrMake(graph, make, donated);
   }
 
   /** The buffer that holds an operand; uploads what is only on the host. */
@@ -179,6 +188,21 @@ export class DawnBackend implements Backend, BufferOwner {
     return buffer;
   }
 
+  /** Inputs that will be on the device and that outputs take the memory of, by the output. */
+  #given({ donations, reads, outputBytes }: Prepared, inputs: readonly Input[], free: ReadonlySet<number>): Given {
+    const given = new Map<number, Storage>();
+    donations.forEach((donation, k) => {
+      if (!donation) return;
+      const { input } = donation;
+      const x = inputs[input]!;
+      if (x instanceof Storage && free.has(input) && (reads[input] || x.resident?.place === this)) {
+        given.set(k, x);
+        tally.bytesDonated += outputBytes[k]!;
+      } else tally.donationsKept++;
+    });
+    return given;
+  }
+
   /** A buffer that may be written by the queue, which does so before all that is encoded. */
   #acquireIdle(bytes: number): DeviceBuffer {
     const buffer = this.#pool.acquire(bytes);
@@ -200,9 +224,12 @@ export class DawnBackend implements Backend, BufferOwner {
   }
 
   /** Adds buffers for outputs to `slots`, and encodes the dispatches. */
-  #encode({ steps, scratchBytes, outputBytes }: Prepared, slots: DeviceBuffer[], inputs: number): void {
+  #encode(program: Prepared, slots: DeviceBuffer[], inputs: number, given: Given): void {
+    const { steps, scratchBytes, outputBytes, donations } = program;
     slots.length = inputs;
-    for (const bytes of outputBytes) slots.push(this.#pool.acquire(bytes));
+    for (let k = 0; k < outputBytes.length; k++) {
+      slots.push(given.has(k) ? slots[donations[k]!.input]! : this.#pool.acquire(outputBytes[k]!));
+    }
     if (steps.length === 0) return;
     const outputs = slots.length;
     for (const bytes of scratchBytes) slots.push(this.#pool.acquire(bytes));
@@ -211,8 +238,16 @@ export class DawnBackend implements Backend, BufferOwner {
     if (isFresh) this.stream.flush();
     const { batch } = this.stream;
     batch.isFresh = isFresh;
+    for (const donation of donations) {
+      const risk = donation?.inPlace && slots[donation.input]!.batch.risk; // what is read there may have failed
+      if (risk) batch.add(risk);
+    }
     for (let i = inputs; i < slots.length; i++) slots[i]!.batch = batch;
     const encode = (): void => {
+      donations.forEach((donation, k) => {
+        // in-place code works on a copy of what others still need
+        if (donation?.inPlace && !given.has(k)) this.#copy(slots[donation.input]!, slots[inputs + k]!, outputBytes[k]!);
+      });
       for (const step of steps) this.#encodeStep(step, slots, batch);
     };
     if (isFresh) batch.add(guard(this.device, blame("bind buffers"), encode).risk);
@@ -221,6 +256,15 @@ export class DawnBackend implements Backend, BufferOwner {
     slots.length = outputs;
     if (isFresh) this.stream.flush();
     else this.stream.endProgram();
+  }
+
+  #copy(from: DeviceBuffer, to: DeviceBuffer, bytes: number): void {
+    const { batch } = this.stream;
+    from.usedIn = batch.id;
+    to.usedIn = batch.id;
+    if (from.risk) batch.add(from.risk);
+    if (to.risk) batch.add(to.risk);
+    this.stream.copy(from.gpu, 0, to.gpu, bytes);
   }
 
   #encodeStep(step: Step, slots: readonly DeviceBuffer[], batch: Batch): void {
