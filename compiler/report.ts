@@ -47,7 +47,13 @@ function showKernels({ fused, program, names }: Compilation): string {
 }
 
 function showKernel(kernel: FusedKernel, names: Names): string {
-  const kind = { map: "element by element", reduce: "reduction", contract: "contraction" }[kernel.kind];
+  const kind = {
+    map: "element by element",
+    reduce: "reduction",
+    contract: "contraction",
+    opaque: "a kernel of its own",
+    region: "control flow",
+  }[kernel.kind];
   const lines = [`${kernel.name}: ${kind}, ${count(kernel.size, "element")}`];
   const variable = (v: (typeof kernel.loads)[0]): string => `${names.of(v)}:${showAval(v.aval)}`;
   lines.push(`  reads  ${kernel.loads.map(variable).join(", ") || "nothing"}`);

@@ -35,6 +35,10 @@ export interface Backend extends Place {
    * `MemoryError` when it does not fit, `DeviceLostError` when an input is gone; then no input was touched.
    */
   execute(graph: Graph, inputs: readonly Input[], label: string, donated?: Donated): Storage[];
+  /** The host has to look at the device while `graph` runs, so that `execute` cannot. Compiles it, like `execute`. */
+  isDriven(graph: Graph, label: string, donated?: readonly number[]): boolean;
+  /** Like `execute`, for such Graphs. Nothing else may be executed before it is done. */
+  drive(graph: Graph, inputs: readonly Input[], label: string, donated?: Donated): Promise<Storage[]>;
   /** Does all that the first call of `graph` with these donated inputs would do before it runs. */
   prepare(graph: Graph, label: string, donated?: readonly number[]): Promise<void>;
 }

@@ -47,6 +47,14 @@ export class CpuBackend implements Backend {
     });
   }
 
+  isDriven(): boolean {
+    return false;
+  }
+
+  async drive(graph: Graph, inputs: readonly Input[], label: string, donated?: Donated): Promise<Storage[]> {
+    return this.execute(graph, inputs, label, donated);
+  }
+
   async prepare(graph: Graph, label: string, donated?: readonly number[]): Promise<void> {
     this.#show(graph, label, donated);
   }

@@ -78,7 +78,8 @@ export class RuntimeExecutor implements Executor {
     const { choice } = this.#devices;
     const backend = this.#devices.now(choice);
     const inputs = backend && this.#queue.isIdle ? readyInputs(operands, backend) : undefined;
-    if (!backend || !inputs) return this.#enqueue(graph, operands, label, results, choice, donated);
+    if (!backend || !inputs || backend.isDriven(graph, label, donated))
+      return this.#enqueue(graph, operands, label, results, choice, donated);
     const storages = backend.execute(graph, inputs, label, donated && donatedAmong(operands.map(behind), donated));
     return results.map(({ aval }, i) => newTensor(aval, new Value(aval, storages[i]!)));
   }
@@ -105,7 +106,10 @@ export class RuntimeExecutor implements Executor {
         const inputs: Input[] = [];
         for (const x of sources) inputs.push(x instanceof Value ? await bring(x, backend) : x);
         for (const value of values) value.endPromise();
-        const storages = backend.execute(graph, inputs, label, donated && donatedAmong(sources, donated));
+        const given = donated && donatedAmong(sources, donated);
+        const storages = backend.isDriven(graph, label, donated)
+          ? await backend.drive(graph, inputs, label, given)
+          : backend.execute(graph, inputs, label, given);
         values.forEach((value, i) => void value.settle(storages[i]!));
       } catch (error) {
         for (const value of values) value.fail(error);

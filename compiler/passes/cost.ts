@@ -16,18 +16,13 @@ export function termsOf(eqn: Eqn): number {
   return 1;
 }
 
+/** Its operands and results are whole arrays in memory; it is a kernel of its own, and nothing is fused into it. */
+export const needsMemory = ({ op }: Eqn): boolean => op.kind === "opaque" || op.kind === "region";
+
 /** A kernel is built around this equation; all others are computed wherever they are needed. */
 export function isRoot(eqn: Eqn): boolean {
-  switch (eqn.op.kind) {
-    case "reduction":
-    case "contraction":
-      return termsOf(eqn) > INLINE_TERMS;
-    case "opaque":
-    case "region":
-      return true;
-    default:
-      return false;
-  }
+  const { kind } = eqn.op;
+  return needsMemory(eqn) || ((kind === "reduction" || kind === "contraction") && termsOf(eqn) > INLINE_TERMS);
 }
 
 /** Values a fold carries from term to term: each is a buffer when a second dispatch goes on with it. */

@@ -2,7 +2,7 @@
 import { sizeOf } from "../core/shape.js";
 import type { Eqn, Graph, Var } from "../ir/graph.js";
 import type { DeviceLimits } from "../ir/program.js";
-import { costOf, isRoot, memoryOf, readsInPlace, stateSizeOf, termsOf } from "./cost.js";
+import { costOf, isRoot, memoryOf, needsMemory, readsInPlace, stateSizeOf, termsOf } from "./cost.js";
 
 /** Instructions of one kernel at most: beyond it shaders compile slowly, and some drivers fail. */
 export const MAX_INSTRUCTIONS = 1000;
@@ -20,14 +20,14 @@ const REUSE = 16;
 const MAX_PLACES = 16;
 
 /** Why a variable is stored. */
-export type StoreReason = "output" | "root" | "long" | "many buffers" | "costly to repeat";
+export type StoreReason = "output" | "root" | "own kernel" | "operand" | "long" | "many buffers" | "costly to repeat";
 
 /** Variables that are stored, each with the reason. Inputs are in memory anyway and are not listed. */
 export type Stores = ReadonlyMap<Var, StoreReason>;
 
 /**
- * Decides what is stored. Outputs and the results of reductions and contractions are; so is what would make a kernel
- * too long, make it read more buffers than the device binds, or be computed again and again at a higher price than
+ * Decides what is stored. Outputs and the results of reductions and contractions are, and operands and results of
+ * equations that need memory; so is what would make a kernel too long, make it read more buffers than the device binds, or be computed again and again at a higher price than
  * reading it back.
  */
 export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
@@ -40,8 +40,14 @@ export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
     const v = memoryOf(x, producer);
     if (!inputs.has(v)) stores.set(v, "output");
   }
+  const store = (v: Var, reason: StoreReason): void => {
+    if (!inputs.has(v) && !stores.has(v)) stores.set(v, reason);
+  };
   for (const eqn of graph.eqns) {
-    for (const v of eqn.outputs) if (isRoot(eqn) && !stores.has(v)) stores.set(v, "root");
+    if (!isRoot(eqn)) continue;
+    for (const v of eqn.outputs) store(v, needsMemory(eqn) ? "own kernel" : "root");
+    if (!needsMemory(eqn)) continue;
+    for (const x of eqn.inputs) if (x.kind === "var") store(memoryOf(x, producer), "operand");
   }
   cutLongCones(graph, producer, stores, limits);
   cutRepeats(graph, stores);
