@@ -42,6 +42,8 @@ export function launch(
   workgroups: Launch["workgroups"],
   fill: (frame: Frame) => string,
 ): Launch {
+  // entries are stacked while the loop still reads
+  const storesEarly = kernel.roots.some(({ op }) => op.kind === "region");
   const isInPlace = (v: Var): boolean => !to && kernel.inPlace?.has(v) === true;
   const states = (access: Binding["access"]): Binding[] =>
     stateTypes(kernel).map((dtype, k) => ({ name: `state${k}`, dtype, access }));
@@ -60,7 +62,9 @@ export function launch(
     wgsl: header(kernel, names, part) + fill({ bindings, helpers: helperCode(printer.helpers) }),
     reads: [...loads.map(({ v }) => v), ...(from ?? [])],
     writes: to ?? kernel.stores,
-    ...(to ? {} : { own: new Set(loads.filter(({ k }) => printer.readsOwnElement(k)).map(({ v }) => v)) }),
+    ...(to || storesEarly
+      ? {}
+      : { own: new Set(loads.filter(({ k }) => printer.readsOwnElement(k)).map(({ v }) => v)) }),
     usesZero,
     workgroups,
   };

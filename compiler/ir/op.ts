@@ -129,6 +129,8 @@ export interface ViewOp extends OpBase {
   readonly keepsOrder?: boolean;
   /** Each element of the result comes from one of the operands, and the others are not looked at. */
   readonly oneOperand?: boolean;
+  /** Operand `k` is read at the position of the result, and nowhere else. */
+  inPlace?(k: number, inputs: readonly Aval[], params: Params): boolean;
   /** Groups of operands, in order, that may be joined by themselves first: for ops of many operands. */
   split?(inputs: readonly Aval[], params: Params, limit: number): readonly (readonly number[])[];
 }

@@ -1,6 +1,6 @@
 // Regions on the device: loops and branches of dispatches give what the interpreter gives.
 import { describe, expect, test } from "vitest";
-import { compileGraph } from "../../compiler/compile.js";
+import { compileGraph, compileStages } from "../../compiler/compile.js";
 import { type Aval, aval } from "../../compiler/core/aval.js";
 import type { NDArray } from "../../compiler/core/ndarray.js";
 import type { Graph } from "../../compiler/ir/graph.js";
@@ -64,8 +64,19 @@ const whileOp: RegionOp = {
     const { cond, body, consts } = params as WhileParams;
     const fixed = inputs.slice(0, consts);
     let state = inputs.slice(consts);
-    while (run(cond, [...fixed, ...state])[0]!.data[0]) state = run(body, [...fixed, ...state]);
-    return state;
+    for (;;) {
+      const active = run(cond, [...fixed, ...state])[0]!.data;
+      if (!active.some((x: number) => x === 1)) return state;
+      const next = run(body, [...fixed, ...state]);
+      state = state.map((x, k) => {
+        const each = x.data.length / active.length;
+        const data = x.data.slice();
+        data.forEach((_: number, i: number) => {
+          if (active[Math.floor(i / each)]) data[i] = next[k]!.data[i]!;
+        });
+        return { ...x, data } as NDArray;
+      });
+    }
   },
 };
 
@@ -76,7 +87,16 @@ const switchOp: RegionOp = {
   typeOf: (_inputs, params) => (params as SwitchParams).branches[0]!.outputs.map((x) => x.aval),
   cpu([index, ...operands], params, _context, _outputs, run) {
     const { branches } = params as SwitchParams;
-    return run(branches[Math.min(Math.max(index!.data[0]!, 0), branches.length - 1)]!, operands);
+    const results = branches.map((branch) => run(branch, operands));
+    return results[0]!.map((x, r) => {
+      const each = x.data.length / index!.data.length;
+      const data = x.data.slice();
+      data.forEach((_: number, i: number) => {
+        const which = Math.min(Math.max(index!.data[Math.floor(i / each)]!, 0), branches.length - 1);
+        data[i] = results[which]![r]!.data[i]!;
+      });
+      return { ...x, data } as NDArray;
+    });
   },
 };
 
@@ -196,6 +216,141 @@ describe("a switch", () => {
     return Promise.all(
       [0, 1].map((i) => check(whole, [{ dtype: "i32", shape: [], data: Int32Array.of(i) }, x])),
     ).then();
+  });
+});
+
+/** Kernels of a compiled Graph. */
+const kernelsOf = (graph: Graph): string[] => compileStages(graph, baseLimits).fused.kernels.map(({ kind }) => kind);
+
+describe("in one kernel runs", () => {
+  const lanes = shaped("f32", 50);
+  const count = shaped("i32", 50);
+  const of = (x: number) => ops.fill(f32(x), [50]);
+
+  /** Turns until |z|² is above 4 for z ← z² + c, at most 30. */
+  const escapeTimes = (): Graph => {
+    const types = [lanes, lanes, lanes, lanes, count];
+    const cond = graphOf(types, (_a, _b, x, y, n) => [
+      ops.and(ops.lt(ops.add(ops.mul(x, x), ops.mul(y, y)), of(4)), ops.lt(n, ops.fill(i32(30), [50]))),
+    ]);
+    const body = graphOf(types, (a, b, x, y, n) => [
+      ops.add(ops.sub(ops.mul(x, x), ops.mul(y, y)), a),
+      ops.add(ops.mul(ops.mul(of(2), x), y), b),
+      ops.add(n, ops.fill(i32(1), [50])),
+    ]);
+    return graphOf([lanes, lanes], (a, b) => {
+      const [c, d] = [ops.mul(a, of(10)), ops.mul(b, of(10))];
+      const start = [of(0), of(0), ops.fill(i32(0), [50])];
+      const [, , n] = bind(whileOp, [c, d, ...start], { cond, body, consts: 2, lanes: 1 }) as [Tensor, Tensor, Tensor];
+      return [ops.add(ops.cast(n, "f32"), a)];
+    });
+  };
+
+  gpuTest("a while with lanes, between what comes before and after", async () => {
+    expect(kernelsOf(escapeTimes())).toEqual(["lanes"]);
+    await check(escapeTimes());
+  });
+
+  gpuTest("a while that swaps what it carries", async () => {
+    const types = [lanes, lanes, count];
+    const cond = graphOf(types, (x, _y, n) => [ops.and(ops.lt(n, ops.fill(i32(7), [50])), ops.gt(x, of(-9)))]);
+    const body = graphOf(types, (x, y, n) => [ops.add(y, of(0.25)), x, ops.add(n, ops.fill(i32(1), [50]))]);
+    const graph = graphOf(types, (...args) => bind(whileOp, args, { cond, body, consts: 0, lanes: 1 }));
+    expect(kernelsOf(graph)).toEqual(["lanes"]);
+    await check(graph);
+  });
+
+  gpuTest("a while with one counter for all lanes, which is asked for too", async () => {
+    const types = [shaped("i32"), lanes];
+    const cond = graphOf(types, (n) => [ops.lt(n, i32(5))]);
+    const body = graphOf(types, (n, x) => [ops.add(n, i32(1)), ops.mul(x, ops.cast(ops.fill(n, [50]), "f32"))]);
+    const graph = graphOf([lanes], (x) => bind(whileOp, [i32(2), ops.exp(x)], { cond, body, consts: 0, lanes: 0 }));
+    expect(kernelsOf(graph)).toEqual(["lanes", "lanes"]);
+    await check(graph);
+  });
+
+  for (const reverse of [false, true]) {
+    gpuTest(`a scan with entries and stacked results, ${reverse ? "in reverse" : "forwards"}`, async () => {
+      const table = shaped("f32", 9);
+      const body = graphOf([table, lanes, shaped("i32"), lanes, shaped("f32")], (t, x, n, entry, scale) => {
+        const known = ops.gather(t, ops.add(n, i32(1)), { axis: 0, batch: 0 });
+        const next = ops.add(ops.mul(x, ops.fill(scale, [50])), ops.sub(entry, ops.fill(known, [50])));
+        return [next, ops.add(n, i32(1)), ops.sin(next), ops.mul(known, scale)];
+      });
+      const types = [table, lanes, shaped("f32", 6, 50), shaped("f32", 6)];
+      const graph = graphOf(types, (t, x, entries, scales) => {
+        const params: ScanParams = { body, length: 6, reverse, consts: 1, carry: 2 };
+        const results = bind(scanOp, [t, ops.neg(x), i32(0), ops.sin(entries), ops.exp(scales)], params);
+        return [ops.exp(results[0]!), results[2]!, results[3]!];
+      });
+      // what all lanes read is computed once before; results without lanes have a kernel of their own
+      expect(kernelsOf(graph)).toEqual(["map", "lanes", "lanes"]);
+      await check(graph);
+    });
+  }
+
+  gpuTest("a switch with lanes, each computing its own branch only", async () => {
+    const branches = [
+      graphOf([lanes, lanes], (x, y) => [ops.sqrt(x), ops.add(x, y)]),
+      graphOf([lanes, lanes], (x) => [ops.neg(x), of(3)]),
+      graphOf([lanes, lanes], (x, y) => [ops.mul(x, y), ops.flip(y, [0])]),
+    ];
+    const graph = graphOf([lanes, lanes], (x, y) => {
+      const index = ops.cast(ops.mul(y, of(10)), "i32");
+      const [r, s] = bind(switchOp, [index, ops.abs(x), y], { branches, lanes: 1 }) as [Tensor, Tensor];
+      return [ops.add(r, s)];
+    });
+    expect(kernelsOf(graph)).toEqual(["lanes"]);
+    await check(graph);
+  });
+
+  gpuTest("a scan in a while in a switch", async () => {
+    const turn = graphOf([lanes, lanes], (y, x) => [ops.mul(ops.add(x, y), of(0.5))]);
+    const types = [lanes, lanes];
+    const cond = graphOf(types, (_y, x) => [ops.gt(x, of(0.01))]);
+    const body = graphOf(types, (y, x) => {
+      const params: ScanParams = { body: turn, length: 3, reverse: false, consts: 1, carry: 1 };
+      return bind(scanOp, [ops.mul(y, of(-0.01)), x], params);
+    });
+    const branches = [
+      graphOf(types, (y, x) => bind(whileOp, [ops.abs(y), ops.abs(x)], { cond, body, consts: 1, lanes: 1 })),
+      graphOf(types, (y) => [y]),
+    ];
+    const graph = graphOf([shaped("i32", 50), lanes, lanes], (index, y, x) =>
+      bind(switchOp, [index, y, x], { branches, lanes: 1 }),
+    );
+    expect(kernelsOf(graph)).toEqual(["lanes"]);
+    await check(graph);
+  });
+});
+
+describe("lanes that part, but are no numbers,", () => {
+  const rows = shaped("f32", 6, 40);
+  gpuTest("run in lockstep: a while", async () => {
+    const types = [matrix, rows, shaped("i32", 6)];
+    const cond = graphOf(types, (_m, x) => [ops.gt(ops.reduceSum(ops.abs(x), [1]), ops.fill(f32(0.5), [6]))]);
+    const body = graphOf(types, (m, x, n) => [
+      ops.mul(ops.add(ops.dotGeneral(x, m, { contract: [[1], [0]], batch: [[], []] }), x), ops.fill(f32(0.5), [6, 40])),
+      ops.add(n, ops.fill(i32(1), [6])),
+    ]);
+    const graph = graphOf([matrix, rows], (m, x) => {
+      const start = ops.fill(i32(0), [6]);
+      return bind(whileOp, [m, x, start], { cond, body, consts: 1, lanes: 1 });
+    });
+    expect(kernelsOf(graph)).toContain("region");
+    await check(graph);
+  });
+
+  gpuTest("run in lockstep: a switch", async () => {
+    const types = [matrix, rows];
+    const branches = [
+      graphOf(types, (m, x) => [ops.dotGeneral(x, m, { contract: [[1], [0]], batch: [[], []] })]),
+      graphOf(types, (_m, x) => [ops.neg(x)]),
+    ];
+    const graph = graphOf([shaped("i32", 6), ...types], (index, m, x) =>
+      bind(switchOp, [index, m, x], { branches, lanes: 1 }),
+    );
+    await check(graph);
   });
 });
 
