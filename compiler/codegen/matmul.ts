@@ -8,9 +8,8 @@ import type { Place } from "../ir/op.js";
 import type { Names } from "../ir/print.js";
 import type { Launch } from "../ir/program.js";
 import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
-import { bufferName, launch, store } from "./frame.js";
+import { launch, printerFor, store } from "./frame.js";
 import { Lowering } from "./lower.js";
-import { WgslPrinter } from "./wgsl.js";
 
 /** Tiles through workgroup memory, operands and epilogue computed by functions. */
 export function emitMatmul(kernel: FusedKernel, names: Names): Launch {
@@ -19,7 +18,7 @@ export function emitMatmul(kernel: FusedKernel, names: Names): Launch {
   const out = root.outputs[0]!;
   if (root.op.kind !== "contraction") throw new InternalError(`matmul: ${root.op.name} is no contraction`);
   const g = root.op.gemm(x.aval, y.aval, root.params);
-  const printer = new WgslPrinter(bufferName);
+  const printer = printerFor(kernel);
 
   const operand = (value: Atom, place: (b: ScalarBuilder) => Place): string[] => {
     const b = new ScalarBuilder();

@@ -98,6 +98,10 @@ const arithmetic = new Set(["add", "sub", "mul", "div", "neg", "fma"]);
 export class WgslPrinter {
   readonly helpers = new Set<string>();
   readonly #read = new Set<number | string>();
+  /** Buffers read elsewhere than at the element that is stored afterwards. */
+  readonly #readElsewhere = new Set<number | string>();
+  /** Names of buffers that the block being printed writes. */
+  readonly #written = new Set<string>();
   readonly #text = new Map<Scalar, Text>();
   readonly #uses = new Map<Scalar, number>();
   /** Block of the one reader of a value, null when there are several. */
@@ -116,6 +120,8 @@ export class WgslPrinter {
    */
   print(block: Block, results: readonly Scalar[], indent: string): string[] {
     this.#count(block, results);
+    this.#written.clear();
+    for (const x of block.instrs) if (x.op === "store") this.#written.add(this.buffer(x.slot!));
     return this.#statements(block, indent);
   }
 
@@ -127,6 +133,11 @@ export class WgslPrinter {
   /** The code printed so far reads this buffer. */
   reads(slot: number | string): boolean {
     return this.#read.has(slot);
+  }
+
+  /** It is read only at the offset `i`, in code that stores there. */
+  readsOwnElement(slot: number | string): boolean {
+    return this.#read.has(slot) && !this.#readElsewhere.has(slot);
   }
 
   #count(block: Block, results: readonly Scalar[]): void {
@@ -186,7 +197,9 @@ export class WgslPrinter {
           const text = this.#expression(x);
           const once = this.#uses.get(x) === 1 && this.#reader.get(x) === block;
           const short = text.depth < MAX_DEPTH && text.code.length < MAX_LENGTH;
-          this.#text.set(x, once && short ? text : this.#named(text, lines, indent));
+          // read where it stands: the element may be overwritten before it is used
+          const inPlace = x.op === "load" && this.#written.has(this.buffer(x.slot!));
+          this.#text.set(x, once && short && !inPlace ? text : this.#named(text, lines, indent));
         }
       }
     }
@@ -401,6 +414,7 @@ export class WgslPrinter {
       case "load": {
         const index = this.#of(a);
         this.#read.add(x.slot!);
+        if (this.#written.size === 0 || a.op !== "input" || a.slot !== "i") this.#readElsewhere.add(x.slot!);
         const code = `${this.buffer(x.slot!)}[${index.code}]`;
         if (x.type === "bool") return { code: `${code} != 0u`, binds: LOOSE, depth: index.depth + 1 };
         return { code, binds: ATOM, depth: index.depth + 1 };
