@@ -3,6 +3,7 @@ export * from "./arithmetic.js";
 export * from "./axes.js";
 export * from "./compare.js";
 export * from "./contract.js";
+export * from "./cumulative.js";
 export * from "./indexing.js";
 export * from "./reduce.js";
 export * from "./slicing.js";

@@ -1,6 +1,15 @@
 // The numpy-named functions.
 export * from "./contract.js";
 export * from "./create.js";
+export {
+  type CumulativeOptions,
+  cumlogsumexp,
+  cummax,
+  cummin,
+  cumprod,
+  cumsum,
+  diff,
+} from "./cumulative.js";
 export * from "./einsum.js";
 export * from "./elementwise.js";
 export * from "./indexing.js";
