@@ -7,7 +7,7 @@ import { type OpaqueOp, register, shaped } from "../ir/op.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { moveAxis } from "./axes.js";
 import { allDTypes, bindOne } from "./define.js";
-import { gather } from "./indexing.js";
+import { gather } from "./gather.js";
 import { sortKernels } from "./sort-kernels.js";
 
 interface OrderParams {
@@ -72,7 +72,11 @@ export function sortOrder(x: Operand, axis: number, descending = false): Tensor 
 /** x with its elements along `axis` in the order that `indices`, of the same rank, says: x[i₀, …, indices[i₀, …, iₙ], …]. */
 export function takeAlong(x: Operand, indices: Operand, axis: number): Tensor {
   const last = x.aval.shape.length - 1;
-  const taken = gather(moveAxis(x, axis, last), moveAxis(indices, axis, last), { axis: last, batch: last });
+  const taken = gather(moveAxis(x, axis, last), [moveAxis(indices, axis, last)], {
+    axes: [last],
+    batch: last,
+    mode: "clip",
+  });
   return moveAxis(taken, last, axis);
 }
 

@@ -156,11 +156,11 @@ function quantiles(
   const entry = (i: number): Tensor => ops.squeeze(part(sorted, i), [0]);
   // NaN is last when there is one
   const last = entry(n - 1);
-  const isNaN = ops.ne(last, last);
+  const hasNaN = ops.ne(last, last);
   const one = (p: number): Tensor => {
     if (!(p >= 0 && p <= 1)) throw new ValueError(`${name}: a quantile of ${p} is outside 0 … 1${hereText()}`);
     const value = between(entry, p * (n - 1), method);
-    const result = ops.select(isNaN, last, value);
+    const result = ops.select(hasNaN, last, value);
     if (!keepDims) return result;
     return axis === null
       ? ops.reshape(

@@ -56,10 +56,13 @@ for (const { shape, axis, reverse } of [
         const want = await fold(axis, reverse)(x).data();
         setDevice("gpu");
         const got = await jit(fold(axis, reverse))(x).data();
-        const worst = want.reduce((most, y, i) => Math.max(most, Math.abs(got[i]! / y - 1)), 0);
-        expect(worst, name).toBeLessThan(name.startsWith("cumm") ? 1e-9 : 1e-4);
+        let worst = 0;
+        for (const [i, y] of want.entries()) worst = Math.max(worst, Math.abs(got[i]! / y - 1));
+        // one rounding per term
+        expect(worst, name).toBeLessThan(name.startsWith("cumm") ? 1e-9 : 1e-8 * Math.max(5000, shape[axis]!));
       }
     },
+    120_000,
   );
 }
 

@@ -14,7 +14,7 @@ export function faultsOfFused({ graph, kernels, memory }: FusedGraph, limits: De
   for (const { name, kind, roots, loads, stores, size, why } of kernels) {
     for (const v of loads) if (!stored.has(v)) faults.push(`${name} loads what no earlier kernel stored`);
     // an equation by itself stores results of any size, and its dispatches bind what each of them needs
-    const alone = kind === "opaque" || kind === "region";
+    const alone = kind === "opaque" || kind === "region" || kind === "lanes";
     for (const v of stores) {
       if (stored.has(v)) faults.push(`${name} stores what was there before`);
       if (!alone && sizeOf(v.aval.shape) !== size)
@@ -36,8 +36,8 @@ export function faultsOfProgram(program: Program, limits: DeviceLimits): string[
   const name = ({ kind, index }: BufferRef): string => `${kind}${index}`;
   const bytesOf = { input: bytesOfInputs(program), output: program.outputBytes, scratch: program.scratchBytes };
   const written = new Set(program.graph.inputs.map((_, index) => `input${index}`));
-  for (const { name: kernel, reads, writes, workgroups, wgsl } of program.dispatches) {
-    const [from, to] = [reads.map(name), writes.map(name)];
+  for (const { name: kernel, reads, writes, guards, workgroups, wgsl } of program.dispatches) {
+    const [from, to] = [[...reads, ...guards.map(({ buffer }) => buffer)].map(name), writes.map(name)];
     for (const ref of reads) {
       // of an array without elements there is nothing to write
       const hasElements = bytesOf[ref.kind][ref.index]! > 4;
