@@ -52,6 +52,12 @@ interface Methods {
   min(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
   argmax(axis?: number | null, options?: np.ReduceOptions): Tensor;
   argmin(axis?: number | null, options?: np.ReduceOptions): Tensor;
+  cumsum(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cumprod(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cummax(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cummin(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cumlogsumexp(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  diff(n?: number, axis?: number): Tensor;
   sort(axis?: number | null, options?: np.SortOptions): Tensor;
   argsort(axis?: number | null, options?: np.SortOptions): Tensor;
   median(axis?: number | null, options?: { keepDims?: boolean }): Tensor;
@@ -148,6 +154,12 @@ const methods: Entries = {
   min: np.min,
   argmax: np.argmax,
   argmin: np.argmin,
+  cumsum: np.cumsum,
+  cumprod: np.cumprod,
+  cummax: np.cummax,
+  cummin: np.cummin,
+  cumlogsumexp: np.cumlogsumexp,
+  diff: np.diff,
   sort: np.sort,
   argsort: np.argsort,
   median: np.median,

@@ -5,6 +5,7 @@ export * from "./bits.js";
 export * from "./compare.js";
 export * from "./contract.js";
 export * from "./convolve.js";
+export * from "./cumulative.js";
 export * from "./dynamic.js";
 export { gather } from "./gather.js";
 export { type Combine, indexed } from "./indexed.js";

@@ -15,6 +15,15 @@ export {
 } from "./arrange.js";
 export * from "./contract.js";
 export * from "./create.js";
+export {
+  type CumulativeOptions,
+  cumlogsumexp,
+  cummax,
+  cummin,
+  cumprod,
+  cumsum,
+  diff,
+} from "./cumulative.js";
 export { diag, diagonal, tri, tril, triu } from "./diagonal.js";
 export * from "./einsum.js";
 export * from "./elementwise.js";
