@@ -1,6 +1,8 @@
 // The numpy-named functions.
+export * from "./bits.js";
 export * from "./contract.js";
 export * from "./create.js";
+export * from "./division.js";
 export * from "./einsum.js";
 export * from "./elementwise.js";
 export * from "./indexing.js";
@@ -21,3 +23,16 @@ export {
   swapAxes,
   transpose,
 } from "./shape.js";
+export {
+  type AverageOptions,
+  all,
+  any,
+  average,
+  countNonzero,
+  type NormOptions,
+  norm,
+  ptp,
+  std,
+  type VarianceOptions,
+  var,
+} from "./statistics.js";
