@@ -5,9 +5,12 @@ const read = (name: string): string => readFileSync(new URL(`./${name}.wgsl`, im
 
 /** Every template's text, by name. */
 export const templates = {
+  copy: read("copy"),
   map: read("map"),
   "reduce-row": read("reduce-row"),
   matmul: read("matmul"),
+  "sort-tile": read("sort-tile"),
+  "sort-merge": read("sort-merge"),
 } as const;
 
 export type TemplateName = keyof typeof templates;

@@ -11,6 +11,7 @@ import { type Operand, Tensor } from "../compiler/trace/tensor.js";
 import { currentTrace, withPlace } from "../compiler/trace/trace.js";
 import { runGraph } from "../compiler/transforms/run.js";
 import { nextAfter } from "./numpy/bits.js";
+import { take } from "./numpy/indexing.js";
 import { broadcastShapes, operand, stretch, toDType } from "./numpy/promote.js";
 import { asTensor, axisOf } from "./numpy/shape.js";
 import { checkOptions } from "./numpy/statistics.js";
@@ -265,5 +266,39 @@ export function categorical(key: Tensor, logits: TensorLike, options: Categorica
     const noisy = [...draws, ...a.shape];
     const sum = ops.add(gumbelOf(name, key, noisy), stretch(a, noisy));
     return ops.argmax(sum, [draws.length + axis]);
+  });
+}
+
+/** Sorts by random words, as often as it takes for equal words to do no harm: as JAX's `_shuffle`. */
+function shuffled(key: Tensor, x: Tensor): Tensor {
+  const rounds = Math.ceil((3 * Math.log(Math.max(1, x.size))) / Math.log(2 ** 32 - 1));
+  let keys = key;
+  let result = x;
+  for (let i = 0; i < rounds; i++) {
+    const next = bothWords(keys, u32(0), counters([2]));
+    keys = rowOf(next, 0);
+    result = ops.sort([bitsOf(rowOf(next, 1), x.shape), result], 0)[1]!;
+  }
+  return result;
+}
+
+/**
+ * The numbers 0 … n − 1 in random order, i32, or the entries of a tensor along an axis, the first one unless given.
+ * Throws `ValueError` for an n that is not a whole number from 0 on, `ShapeError` for a scalar tensor.
+ */
+export function permutation(key: Tensor, x: number | Tensor, axis = 0): Tensor {
+  const name = "random.permutation";
+  checkKey(name, key);
+  if (!(x instanceof Tensor)) {
+    if (!(Number.isInteger(x) && x >= 0))
+      throw new ValueError(`${name}: the number of entries is ${x}, but a whole one from 0 on is wanted${hereText()}`);
+    return together(name, () => shuffled(key, ops.iota("i32", [x], 0)));
+  }
+  if (x.ndim === 0)
+    throw new ShapeError(`${name}: ${showAval(x.aval)} has no axis\n  pass a number for 0 … n - 1${hereText()}`);
+  const along = axisOf(axis, x.ndim, name, showAval(x.aval));
+  return together(name, () => {
+    if (x.ndim === 1) return shuffled(key, x);
+    return take(x, shuffled(key, ops.iota("i32", [x.shape[along]!], 0)), along);
   });
 }

@@ -1,48 +1,8 @@
-// Graphs: immutable lists of equations over typed variables.
+// Graphs: making, comparing and hashing them. Their types stand beside the op record, which may hold Graphs itself.
 import { type Aval, sameAval } from "../core/aval.js";
-import type { Op, Params } from "./op.js";
+import type { Atom, Eqn, Graph, Literal, Location, Op, Params, Var } from "./op.js";
 
-/** A value in a Graph: an input, or the result of exactly one equation. */
-export interface Var {
-  readonly kind: "var";
-  readonly aval: Aval;
-}
-
-/** A scalar constant. Values are compared by `Object.is`. */
-export interface Literal {
-  readonly kind: "literal";
-  readonly aval: Aval;
-  readonly value: number;
-}
-
-export type Atom = Var | Literal;
-
-/** A place in the user's code. */
-export interface SourceLocation {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-  readonly functionName?: string | undefined;
-}
-
-/** Where an equation comes from; resolved when it is asked for. */
-export interface Location {
-  readonly source: SourceLocation | undefined;
-}
-
-export interface Eqn {
-  readonly op: Op;
-  readonly inputs: readonly Atom[];
-  readonly params: Params;
-  readonly outputs: readonly Var[];
-  readonly location?: Location | undefined;
-}
-
-export interface Graph {
-  readonly inputs: readonly Var[];
-  readonly eqns: readonly Eqn[];
-  readonly outputs: readonly Atom[];
-}
+export type { Atom, Eqn, Graph, Literal, Location, SourceLocation, Var } from "./op.js";
 
 export const newVar = (aval: Aval): Var => ({ kind: "var", aval });
 
@@ -57,10 +17,11 @@ export function newEqn(op: Op, inputs: readonly Atom[], params: Params, location
   return { op, inputs, params, outputs: avals.map(newVar), location };
 }
 
-/** Deep equality of params: plain data, by `Object.is` at the leaves. */
+/** Deep equality of params: plain data, by `Object.is` at the leaves; Graphs by their structure. */
 function equalParams(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (isGraph(a) || isGraph(b)) return isGraph(a) && isGraph(b) && equalGraphs(a, b);
   if (Array.isArray(a) !== Array.isArray(b)) return false;
   const keys = Object.keys(a);
   if (keys.length !== Object.keys(b).length) return false;
@@ -69,7 +30,42 @@ function equalParams(a: unknown, b: unknown): boolean {
   );
 }
 
-/** Text that is equal for equal params, in the order of their keys. */
+/** Params that are Graphs are told from other records by this. */
+export const isGraph = (x: unknown): x is Graph =>
+  typeof x === "object" && x !== null && "eqns" in x && "inputs" in x && "outputs" in x;
+
+/** A Graph in params, with the path to it: `body`, `branches.1`. */
+export interface Region {
+  readonly path: string;
+  readonly graph: Graph;
+}
+
+/** The Graphs that params hold, directly or in a list. */
+export function regionsOf(params: Params): Region[] {
+  return Object.entries(params).flatMap(([key, value]): Region[] => {
+    if (isGraph(value)) return [{ path: key, graph: value }];
+    if (!Array.isArray(value)) return [];
+    return value.flatMap((item, i) => (isGraph(item) ? [{ path: `${key}.${i}`, graph: item }] : []));
+  });
+}
+
+/** The params with each Graph in them replaced by what `change` gives; the same object when nothing changed. */
+export function mapRegions(params: Params, change: (graph: Graph) => Graph): Params {
+  let changed = false;
+  const one = (x: unknown): unknown => {
+    if (!isGraph(x)) return x;
+    const y = change(x);
+    changed ||= y !== x;
+    return y;
+  };
+  const entries = Object.entries(params).map(([key, value]) => [
+    key,
+    Array.isArray(value) ? value.map(one) : one(value),
+  ]);
+  return changed ? Object.fromEntries(entries) : params;
+}
+
+/** Text that is equal exactly for equal params, in the order of their keys; host functions by identity. */
 export function showParams(params: Params): string {
   return Object.entries(params)
     .filter(([, value]) => value !== undefined)
@@ -81,8 +77,39 @@ export function showParams(params: Params): string {
 function showParam(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(showParam).join(",")}]`;
   if (Object.is(value, -0)) return "-0";
+  if (typeof value === "function") return `function#${identityOf(value)}`;
+  if (isGraph(value)) return `{${graphKey(value)}}`;
   if (typeof value === "object" && value !== null) return `{${showParams(value).replaceAll(" ", ",")}}`;
   return String(value);
+}
+
+const identities = new WeakMap<object, number>();
+let nextIdentity = 0;
+
+function identityOf(x: object): number {
+  let id = identities.get(x);
+  if (id === undefined) {
+    id = nextIdentity++;
+    identities.set(x, id);
+  }
+  return id;
+}
+
+/** Text that is equal exactly for equal Graphs. */
+function graphKey(graph: Graph): string {
+  const ids = new Map<Var, number>();
+  const define = (v: Var): string => {
+    ids.set(v, ids.size);
+    return avalKey(v.aval);
+  };
+  const atom = (x: Atom): string =>
+    x.kind === "var" ? `%${ids.get(x)}` : `${Object.is(x.value, -0) ? "-0" : x.value}:${avalKey(x.aval)}`;
+  const parts = [graph.inputs.map(define).join(",")];
+  for (const eqn of graph.eqns) {
+    const operands = eqn.inputs.map(atom).join(",");
+    parts.push(`${eqn.outputs.map(define).join(",")}=${eqn.op.name}(${operands})${showParams(eqn.params)}`);
+  }
+  return [...parts, graph.outputs.map(atom).join(",")].join(";");
 }
 
 /** A hash of the structure; equal Graphs have equal hashes. */

@@ -1,12 +1,56 @@
-// The op record: all that is true of one primitive and of no other. Passes ask its kind, never its name.
+// The op record: all that is true of one primitive and of no other. Passes ask its kind, never its name. And the Graphs
+// whose equations hold records.
 import type { Aval } from "../core/aval.js";
 import type { DType } from "../core/dtype.js";
 import type { NDArray } from "../core/ndarray.js";
 import type { Shape } from "../core/shape.js";
+import type { DeviceLimits } from "./limits.js";
 import type { Position } from "./position.js";
 import type { Scalar, ScalarBuilder } from "./scalar.js";
 
-/** Static parameters of an equation: numbers, strings, booleans and lists of them. */
+/** A value in a Graph: an input, or the result of exactly one equation. */
+export interface Var {
+  readonly kind: "var";
+  readonly aval: Aval;
+}
+
+/** A scalar constant. Values are compared by `Object.is`. */
+export interface Literal {
+  readonly kind: "literal";
+  readonly aval: Aval;
+  readonly value: number;
+}
+
+export type Atom = Var | Literal;
+
+/** A place in the user's code. */
+export interface SourceLocation {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly functionName?: string | undefined;
+}
+
+/** Where an equation comes from; resolved when it is asked for. */
+export interface Location {
+  readonly source: SourceLocation | undefined;
+}
+
+export interface Eqn {
+  readonly op: Op;
+  readonly inputs: readonly Atom[];
+  readonly params: Params;
+  readonly outputs: readonly Var[];
+  readonly location?: Location | undefined;
+}
+
+export interface Graph {
+  readonly inputs: readonly Var[];
+  readonly eqns: readonly Eqn[];
+  readonly outputs: readonly Atom[];
+}
+
+/** Static parameters of an equation: numbers, strings, booleans, Graphs, host functions, and lists or records of them. */
 export type Params = object;
 
 /**
@@ -15,8 +59,10 @@ export type Params = object;
  * - view: each element of the result is one element of one operand, or a constant, or its own position.
  * - reduction: some axes of the operand are folded into one element.
  * - contraction: a sum of products, expressible as a batched matrix product.
+ * - opaque: any number of results from dispatches of its own; nothing is fused into it.
+ * - region: runs Graphs that it holds in its params.
  */
-type Kind = "elementwise" | "view" | "reduction" | "contraction";
+type Kind = "elementwise" | "view" | "reduction" | "contraction" | "opaque" | "region";
 
 /** How the interpreter runs: `wide` holds f32 in 64 bits and is the oracle of the tests. */
 export interface CpuContext {
@@ -81,8 +127,10 @@ export interface ViewOp extends OpBase {
   cpu(inputs: readonly NDArray[], params: Params, context: CpuContext, output: Aval): NDArray;
   /** The result holds the operand's elements in the operand's order (reshape and kin). */
   readonly keepsOrder?: boolean;
-  /** Each element of the result comes from one of the operands, and the others are not looked at. */
+  /** Each element of the result comes from one of the operands, if from any, and no other element is looked at. */
   readonly oneOperand?: boolean;
+  /** Operand `k` is read at the position of the result, and nowhere else. */
+  inPlace?(k: number, inputs: readonly Aval[], params: Params): boolean;
   /** Groups of operands, in order, that may be joined by themselves first: for ops of many operands. */
   split?(inputs: readonly Aval[], params: Params, limit: number): readonly (readonly number[])[];
 }
@@ -105,25 +153,132 @@ export interface ReductionOp extends OpBase {
   cpu(input: NDArray, params: Params, context: CpuContext, output: Aval): NDArray;
 }
 
-/** A contraction seen as a batched matrix product out[b, m, n] = Σ_k lhs[b, m, k] · rhs[b, k, n]. */
+/** An element of an operand, or 0 where `inside` is given and does not hold. */
+export interface Place {
+  readonly at: Position;
+  readonly inside?: Scalar;
+}
+
+/**
+ * A contraction seen as a batched matrix product result[b, m, n] = Σ_k left[b, m, k] · right[b, k, n]. `left` is a place
+ * in the first operand and `right` one in the second, or the other way round if `swapped`.
+ */
 export interface Gemm {
   readonly batch: number;
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  lhs(b: ScalarBuilder, batch: Scalar, m: Scalar, k: Scalar): Position;
-  rhs(b: ScalarBuilder, batch: Scalar, k: Scalar, n: Scalar): Position;
+  readonly swapped?: boolean;
+  left(b: ScalarBuilder, batch: Scalar, m: Scalar, k: Scalar): Place;
+  right(b: ScalarBuilder, batch: Scalar, k: Scalar, n: Scalar): Place;
+  /** Where results lie in memory, if not as [batch, m, n] in row-major order: there and back. */
+  readonly result?: {
+    at(b: ScalarBuilder, batch: Scalar, m: Scalar, n: Scalar): Position;
+    of(b: ScalarBuilder, at: Position): readonly [batch: Scalar, m: Scalar, n: Scalar];
+  };
 }
 
 export interface ContractionOp extends OpBase {
   readonly kind: "contraction";
-  /** The result is [batch, m, n] in row-major order. */
   gemm(lhs: Aval, rhs: Aval, params: Params): Gemm;
   cpu(inputs: readonly [NDArray, NDArray], params: Params, context: CpuContext, output: Aval): NDArray;
 }
 
+/** An array that a dispatch of an opaque op binds: an operand, a result, or scratch memory of the op. */
+export type OpaqueBuffer = `in${number}` | `out${number}` | `tmp${number}`;
+
+/** One dispatch of an opaque op. */
+export interface OpaqueDispatch {
+  /**
+   * WGSL behind the bindings, which are declared as `var<storage, …> in0: array<…>` and so on under the names in
+   * `reads` and `writes`, bool as u32. Scratch memory is `array<u32>`. The entry point is `main`.
+   */
+  readonly wgsl: string;
+  readonly reads: readonly OpaqueBuffer[];
+  /** Bound as read_write. No buffer is both read and written. */
+  readonly writes: readonly OpaqueBuffer[];
+  readonly workgroups: readonly [x: number, y: number, z: number];
+}
+
+/** The dispatches of an opaque op, in order, and the bytes of each `tmp`. */
+export interface OpaqueKernels {
+  readonly scratch: readonly number[];
+  readonly dispatches: readonly OpaqueDispatch[];
+}
+
+export interface OpaqueOp extends OpBase {
+  readonly kind: "opaque";
+  cpu(inputs: readonly NDArray[], params: Params, context: CpuContext, outputs: readonly Aval[]): NDArray[];
+  /** Results that hold no elements need not be written. */
+  kernels(inputs: readonly Aval[], outputs: readonly Aval[], params: Params, limits: DeviceLimits): OpaqueKernels;
+}
+
+/** Runs a Graph on host arrays, in the precision of the run that is under way. */
+export type RunGraph = (graph: Graph, inputs: readonly NDArray[]) => NDArray[];
+
+/**
+ * How an equation runs the Graphs in its params; the compiler asks this, never the name.
+ * - call: `CallParams`; once, and could as well stand in place of the equation.
+ * - switch: `SwitchParams`; one of several, chosen by the first operand.
+ * - while: `WhileParams`; as long as a condition holds.
+ * - scan: `ScanParams`; once for each entry of arrays.
+ */
+export type RegionForm = "call" | "switch" | "while" | "scan";
+
+export interface RegionOp extends OpBase {
+  readonly kind: "region";
+  readonly form: RegionForm;
+  cpu(
+    inputs: readonly NDArray[],
+    params: Params,
+    context: CpuContext,
+    outputs: readonly Aval[],
+    run: RunGraph,
+  ): NDArray[];
+}
+
+/** Operands of the equation are those of the Graph, and so are the results. */
+export interface CallParams {
+  readonly body: Graph;
+}
+
+/**
+ * Operands: the index, i32 of shape [lanes]; then those of every branch. Results: those of the branch, which all give
+ * the same types; an index outside is clamped. With `lanes` > 0 the index has that many axes, which are the leading
+ * ones of every result, and each lane has its own branch.
+ */
+export interface SwitchParams {
+  readonly branches: readonly Graph[];
+  readonly lanes: number;
+}
+
+/**
+ * Operands: `consts` values that stay, then the carry. `cond` takes them all and gives a bool; `body` takes them all
+ * and gives the next carry, which are also the results. With `lanes` > 0 the condition has that many axes, which are the
+ * leading ones of every carried value, and each lane keeps its carry as soon as its own condition is false.
+ */
+export interface WhileParams {
+  readonly cond: Graph;
+  readonly body: Graph;
+  readonly consts: number;
+  readonly lanes: number;
+}
+
+/**
+ * Operands: `consts` values that stay, `carry` carried ones, then arrays with `length` entries along axis 0. `body` takes
+ * the values, the carry and one entry of each array, and gives the next carry, then what is stacked along axis 0 of the
+ * other results. In reverse, entries are taken and stacked from the last to the first.
+ */
+export interface ScanParams {
+  readonly body: Graph;
+  readonly length: number;
+  readonly reverse: boolean;
+  readonly consts: number;
+  readonly carry: number;
+}
+
 /** One primitive. Records are made once, at load; equations hold them by reference. */
-export type Op = ElementwiseOp | ViewOp | ReductionOp | ContractionOp;
+export type Op = ElementwiseOp | ViewOp | ReductionOp | ContractionOp | OpaqueOp | RegionOp;
 
 const registry = new Map<string, Op>();
 

@@ -7,7 +7,8 @@ import { findOp } from "./op.js";
 
 /** Parses `printGraph`'s text. Comments behind ` # ` are dropped. Throws `ValueError` naming the line. */
 export function parseGraph(text: string): Graph {
-  const vars = new Map<string, Var>();
+  // Graphs in params are closed: they see only their own variables
+  let vars = new Map<string, Var>();
   const lines = text.split("\n");
   const fail = (line: number, why: string): never => {
     throw new ValueError(`graph text, line ${line + 1}: ${why}\n  ${lines[line] ?? ""}`);
@@ -30,41 +31,62 @@ export function parseGraph(text: string): Graph {
     return literal(Number(word.slice(0, at)), aval);
   };
 
-  const head = /^graph \((.*)\) \{$/.exec(lines[0]?.trim() ?? "");
-  if (!head) return fail(0, "'graph (…) {' wanted");
-  const inputs = head[1] === "" ? [] : head[1]!.split(", ").map((typed) => declare(0, typed));
-  const eqns: Eqn[] = [];
-  for (let i = 1; i < lines.length; i++) {
-    const line = lines[i]!.replace(/\s+# .*$/, "").trim();
-    if (line === "" || line === "}") continue;
-    if (line === "return" || line.startsWith("return ")) {
-      const words = line
-        .slice(6)
-        .split(",")
-        .map((word) => word.trim());
-      return { inputs, eqns, outputs: words.filter((word) => word !== "").map((word) => atom(i, word)) };
+  let at = 0;
+  /** From a `graph (…) {` in the present line to the line with its `}`. */
+  const graph = (head: string): Graph => {
+    const found = /^graph \((.*)\) \{$/.exec(head);
+    if (!found) return fail(at, "'graph (…) {' wanted");
+    const inputs = found[1] === "" ? [] : found[1]!.split(", ").map((typed) => declare(at, typed));
+    const eqns: Eqn[] = [];
+    let outputs: Atom[] | undefined;
+    for (at++; at < lines.length; at++) {
+      const line = lines[at]!.replace(/\s+# .*$/, "").trim();
+      if (line === "") continue;
+      if (line === "}") return outputs ? { inputs, eqns, outputs } : fail(at, "'return …' is missing");
+      if (line === "return" || line.startsWith("return ")) {
+        const words = line.slice(6).split(",");
+        outputs = words.flatMap((word) => (word.trim() === "" ? [] : [atom(at, word.trim())]));
+      } else eqns.push(equation(line));
     }
-    const [left, right] = line.split(" = ") as [string, string | undefined];
-    if (right === undefined) return fail(i, "'RESULTS = OP …' wanted");
-    const words = right.split(" ");
-    const op = findOp(words[0]!);
-    if (!op) return fail(i, `there is no op '${words[0]}'`);
-    const operands = words
-      .slice(1)
-      .filter((word) => !/^\w+=/.test(word))
-      .map((word) => atom(i, word));
+    return fail(lines.length - 1, outputs ? "'}' is missing" : "'return …' is missing");
+  };
+  const equation = (line: string): Eqn => {
+    const start = at;
+    const holds = line.endsWith(" {");
+    const [left, right] = (holds ? line.slice(0, -2) : line).split(" = ") as [string, string | undefined];
+    if (right === undefined) return fail(start, "'RESULTS = OP …' wanted");
+    const [name, ...words] = right.split(" ");
+    const op = findOp(name!);
+    if (!op) return fail(start, `there is no op '${name}'`);
+    const isParam = (word: string): boolean => /^\w+=/.test(word);
+    const operands = words.filter((word) => !isParam(word)).map((word) => atom(start, word));
     const params = Object.fromEntries(
-      words
-        .slice(1)
-        .filter((word) => /^\w+=/.test(word))
-        .map((word) => {
-          const at = word.indexOf("=");
-          return [word.slice(0, at), parseParam(word.slice(at + 1))];
-        }),
+      words.filter(isParam).map((word) => {
+        const split = word.indexOf("=");
+        return [word.slice(0, split), parseParam(word.slice(split + 1))];
+      }),
     );
-    eqns.push({ op, inputs: operands, params, outputs: left.split(", ").map((typed) => declare(i, typed)) });
-  }
-  return fail(lines.length - 1, "'return …' is missing");
+    if (holds) regions(params);
+    return { op, inputs: operands, params, outputs: left.split(", ").map((typed) => declare(start, typed)) };
+  };
+  /** Graphs behind an equation, one after the other, up to the line with its `}`. */
+  const regions = (params: Record<string, unknown>): void => {
+    for (at++; at < lines.length; at++) {
+      const line = lines[at]!.trim();
+      if (line === "}") return;
+      const found = /^(\w+)(?:\.(\d+))? = (graph .*)$/.exec(line.replace(/\s+# .*$/, ""));
+      const [, key, index, head] = found ?? fail(at, "'NAME = graph (…) {' wanted");
+      const outer = vars;
+      vars = new Map();
+      const inner = graph(head!);
+      vars = outer;
+      if (index === undefined) params[key!] = inner;
+      else params[key!] = [...((params[key!] as Graph[] | undefined) ?? []), inner];
+    }
+    fail(lines.length - 1, "'}' is missing");
+  };
+  while (at < lines.length - 1 && lines[at]!.trim() === "") at++;
+  return graph(lines[at]!.trim());
 }
 
 function parseAval(text: string): Aval | undefined {

@@ -1,6 +1,17 @@
 // Graphs as text: one equation a line, `c:f32[2,3] = add a b`.
 import { showAval } from "../core/aval.js";
-import { type Atom, type Eqn, type Graph, type Literal, type SourceLocation, showParams, type Var } from "./graph.js";
+import {
+  type Atom,
+  type Eqn,
+  type Graph,
+  isGraph,
+  type Literal,
+  regionsOf,
+  type SourceLocation,
+  showParams,
+  type Var,
+} from "./graph.js";
+import type { Params } from "./op.js";
 
 export interface PrintOptions {
   /** Shows each equation's place in the user's code, by this. */
@@ -27,18 +38,28 @@ function showLiteral(x: Literal): string {
   return `${value}:${x.aval.dtype}${x.aval.weak ? "~" : ""}`;
 }
 
-/** The Graph as text; `parseGraph` reads it back. */
+/** The Graph as text; `parseGraph` reads it back. Graphs in params stand indented below their equation. */
 export function printGraph(graph: Graph, options: PrintOptions = {}, names = new Names()): string {
+  return graphLines(graph, options, names, "").join("\n");
+}
+
+function graphLines(graph: Graph, options: PrintOptions, names: Names, indent: string): string[] {
   const typed = (v: Var): string => `${names.of(v)}:${showAval(v.aval)}`;
   const lines = [`graph (${graph.inputs.map(typed).join(", ")}) {`];
   for (const eqn of graph.eqns) {
-    let line = `  ${showEqn(eqn, names)}`;
+    const regions = regionsOf(eqn.params);
+    let line = `${indent}  ${showEqn(eqn, names)}${regions.length > 0 ? " {" : ""}`;
     const source = options.location && eqn.location?.source;
     if (source) line = `${line.padEnd(56)}  # ${options.location(source)}`;
     lines.push(line);
+    for (const { path, graph: inner } of regions) {
+      const [head, ...rest] = graphLines(inner, options, names, `${indent}    `);
+      lines.push(`${indent}    ${path} = ${head}`, ...rest);
+    }
+    if (regions.length > 0) lines.push(`${indent}  }`);
   }
-  lines.push(`  return ${graph.outputs.map((x) => showAtom(x, names)).join(", ")}`.trimEnd(), "}");
-  return lines.join("\n");
+  lines.push(`${indent}  return ${graph.outputs.map((x) => showAtom(x, names)).join(", ")}`.trimEnd(), `${indent}}`);
+  return lines;
 }
 
 const showAtom = (x: Atom, names: Names): string => (x.kind === "literal" ? showLiteral(x) : names.of(x));
@@ -47,5 +68,13 @@ const showAtom = (x: Atom, names: Names): string => (x.kind === "literal" ? show
 export function showEqn(eqn: Eqn, names: Names): string {
   const inputs = eqn.inputs.map((x) => showAtom(x, names));
   const results = eqn.outputs.map((v) => `${names.of(v)}:${showAval(v.aval)}`);
-  return `${results.join(", ")} = ${[eqn.op.name, showParams(eqn.params), ...inputs].filter((s) => s !== "").join(" ")}`;
+  const params = showParams(plainParams(eqn.params));
+  return `${results.join(", ")} = ${[eqn.op.name, params, ...inputs].filter((s) => s !== "").join(" ")}`;
+}
+
+/** Params without the Graphs among them. */
+function plainParams(params: Params): Params {
+  if (regionsOf(params).length === 0) return params;
+  const held = (value: unknown): boolean => isGraph(value) || (Array.isArray(value) && value.some(isGraph));
+  return Object.fromEntries(Object.entries(params).filter(([, value]) => !held(value)));
 }

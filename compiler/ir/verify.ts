@@ -2,7 +2,7 @@
 import { sameAval, showAval } from "../core/aval.js";
 import { InternalError } from "../core/errors.js";
 import { sameShape } from "../core/shape.js";
-import type { Graph, Var } from "./graph.js";
+import { type Graph, regionsOf, type Var } from "./graph.js";
 import { printGraph } from "./print.js";
 
 /**
@@ -44,6 +44,7 @@ export function verify(graph: Graph, after: string): Graph {
       if (!sameAval(type, own.aval))
         fail(`${where}: result is ${showAval(own.aval)}, the rule gives ${showAval(type)}`);
     });
+    for (const { graph: inner, path } of regionsOf(eqn.params)) verify(inner, `${after}, in ${path} of ${where}`);
     eqn.outputs.forEach(define);
   }
   for (const x of graph.outputs) if (x.kind === "var" && !defined.has(x)) fail("an output is not defined");

@@ -1,5 +1,5 @@
 // The loop under graph-to-graph passes: equations in order, with some results replaced by other values.
-import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
+import { type Atom, type Eqn, type Graph, mapRegions, type Var } from "../ir/graph.js";
 
 /**
  * Visits the equations in order, operands already replaced. `visit` gives an atom that stands for the (only) result,
@@ -17,4 +17,19 @@ export function rewrite(graph: Graph, visit: (eqn: Eqn) => Atom | Eqn): Graph {
     else eqns.push(result);
   }
   return { inputs: graph.inputs, eqns, outputs: graph.outputs.map(read) };
+}
+
+/** The pass, run on Graphs in params too, the innermost first. */
+export function everywhere<C>(pass: (graph: Graph, context: C) => Graph): (graph: Graph, context: C) => Graph {
+  const run = (graph: Graph, context: C): Graph => {
+    let changed = false;
+    const eqns = graph.eqns.map((eqn) => {
+      if (eqn.op.kind !== "region") return eqn;
+      const params = mapRegions(eqn.params, (inner) => run(inner, context));
+      changed ||= params !== eqn.params;
+      return params === eqn.params ? eqn : { ...eqn, params };
+    });
+    return pass(changed ? { ...graph, eqns } : graph, context);
+  };
+  return run;
 }

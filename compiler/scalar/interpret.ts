@@ -45,6 +45,7 @@ function lastUses(graph: Graph): Map<number, Var[]> {
 function runEqn(eqn: Eqn, inputs: readonly NDArray[], context: CpuContext): NDArray[] {
   const { op, params } = eqn;
   const output = eqn.outputs[0]!.aval;
+  const avals = () => eqn.outputs.map((v) => v.aval);
   switch (op.kind) {
     case "elementwise":
       return [runElementwise(op, params, inputs, output, context)];
@@ -54,6 +55,10 @@ function runEqn(eqn: Eqn, inputs: readonly NDArray[], context: CpuContext): NDAr
       return [op.cpu(inputs[0]!, params, context, output)];
     case "contraction":
       return [op.cpu([inputs[0]!, inputs[1]!], params, context, output)];
+    case "opaque":
+      return op.cpu(inputs, params, context, avals());
+    case "region":
+      return op.cpu(inputs, params, context, avals(), (graph, args) => interpret(graph, args, context));
   }
 }
 

@@ -8,12 +8,13 @@ import type { ReduceParams } from "../ir/op.js";
 import { bindOne } from "../ops/define.js";
 import { lanesAt } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
-import type { Batched } from "../trace/rules.js";
+import type { Batched, LaneAxis } from "../trace/rules.js";
 import { replay, stage } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { isLiteral, withLocation } from "../trace/trace.js";
+import { bind, isLiteral, withLocation } from "../trace/trace.js";
 import { observeTransform } from "./observe.js";
 import { runGraph } from "./run.js";
+import { enter, transforms } from "./table.js";
 
 export interface BatchedGraph {
   readonly graph: Graph;
@@ -25,7 +26,13 @@ export interface BatchedGraph {
  * Pushes a batch axis of `size` lanes through every equation. `inAxes` tells where each input of the new Graph has it.
  * Equations on unbatched values stay as they are; nothing is moved or repeated unless a rule has to.
  */
-export function batchGraph(graph: Graph, inAxes: readonly (number | null)[], size: number): BatchedGraph {
+export function batchGraph(
+  graph: Graph,
+  inAxes: readonly (number | null)[],
+  size: number,
+  axisName?: string,
+): BatchedGraph {
+  const laneAxis: LaneAxis = { size, name: axisName };
   const inputs = graph.inputs.map((v, i): Aval => {
     const axis = inAxes[i]!;
     return axis === null ? v.aval : aval(v.aval.dtype, insertAt(v.aval.shape, axis, size));
@@ -35,7 +42,7 @@ export function batchGraph(graph: Graph, inAxes: readonly (number | null)[], siz
     graph.inputs.forEach((v, i) => void values.set(v, { value: args[i]!, axis: inAxes[i]! }));
     const read = (x: Atom): Batched => (x.kind === "literal" ? { value: x, axis: null } : values.get(x)!);
     for (const eqn of graph.eqns) {
-      const results = withLocation(eqn.location, () => batchEqn(eqn, eqn.inputs.map(read), size));
+      const results = withLocation(eqn.location, () => batchEqn(eqn, eqn.inputs.map(read), laneAxis));
       eqn.outputs.forEach((v, k) => void values.set(v, results[k]!));
     }
     const outputs = graph.outputs.map(read);
@@ -45,19 +52,12 @@ export function batchGraph(graph: Graph, inAxes: readonly (number | null)[], siz
   return { graph: staged.graph, outAxes: staged.rest };
 }
 
-function batchEqn(eqn: Eqn, args: readonly Batched[], size: number): Batched<Tensor>[] {
+function batchEqn(eqn: Eqn, args: readonly Batched[], laneAxis: LaneAxis): readonly Batched<Tensor>[] {
   const { op, params } = eqn;
+  const { size } = laneAxis;
   if (args.every((x) => x.axis === null)) {
-    return [
-      {
-        value: bindOne(
-          op,
-          args.map((x) => x.value),
-          params,
-        ),
-        axis: null,
-      },
-    ];
+    const operands = args.map((x) => x.value);
+    return bind(op, operands, params).map((value) => ({ value, axis: null }));
   }
   switch (op.kind) {
     case "elementwise": {
@@ -77,6 +77,11 @@ function batchEqn(eqn: Eqn, args: readonly Batched[], size: number): Batched<Ten
       if (!op.batch) throw new InternalError(`vmap: op ${op.name} has no batching rule`);
       return [op.batch(args, params, size)];
     }
+    case "opaque":
+      if (!op.batch) throw new InternalError(`vmap: op ${op.name} has no batching rule`);
+      return op.batch(args, params, size);
+    case "region":
+      return op.batch(args, params, laneAxis, transforms);
   }
 }
 
@@ -148,3 +153,13 @@ function placeOutputs({ graph, outAxes }: BatchedGraph, wanted: readonly OutAxis
   });
   return staged.graph;
 }
+
+enter({
+  batch(graph, inAxes, { size, name }, outAxes) {
+    const batched = batchGraph(graph, inAxes, size, name);
+    if (!outAxes || outAxes.every((axis, i) => axis === null || axis === batched.outAxes[i])) return batched;
+    const axes = outAxes.map((axis, i) => axis ?? batched.outAxes[i]!);
+    const wanted = axes.map((axis, i) => ({ axis, path: `result ${i}` }));
+    return { graph: placeOutputs(batched, wanted, size), outAxes: axes };
+  },
+});

@@ -1,6 +1,8 @@
-// Partial evaluation: takes a tangent Graph apart into what needs no tangent and what is linear in them.
+// Partial evaluation: takes a Graph apart into what is known already and what waits for unknown inputs.
+import type { Aval } from "../core/aval.js";
 import { InternalError } from "../core/errors.js";
-import type { Eqn, Graph, Var } from "../ir/graph.js";
+import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
+import { enter, transforms } from "./table.js";
 
 export interface Linearized {
   /** From the primal inputs to the primal outputs, then the residuals. */
@@ -15,26 +17,72 @@ export interface Linearized {
  * primal values that the linear part reads; nothing is computed twice.
  */
 export function linearize(graph: Graph, primalInputs: number, primalOutputs: number): Linearized {
-  const tangents = graph.inputs.slice(primalInputs);
-  const unknown = new Set<Var>(tangents);
+  const unknown = graph.inputs.map((_, i) => i >= primalInputs);
+  const forced = graph.outputs.map((_, i) => i >= primalOutputs);
+  const { known, linear, unknownOut, residuals } = partialEvalGraph(graph, unknown, forced);
+  if (unknownOut.slice(0, primalOutputs).includes(true))
+    throw new InternalError("linearize: a primal output depends on a tangent");
+  return { known, linear, residuals: residuals.length };
+}
+
+/** A Graph in two. */
+export interface PartialGraph {
+  /** From the inputs that are known to the outputs that are, then the residuals. */
+  readonly known: Graph;
+  /** From the residuals, then the unknown inputs, to the other outputs. */
+  readonly linear: Graph;
+  /** Which outputs the second part gives. */
+  readonly unknownOut: readonly boolean[];
+  /** Types of what the second part needs of the first. */
+  readonly residuals: readonly Aval[];
+}
+
+/**
+ * Takes a Graph apart by what depends on the inputs whose entry in `unknown` is true. Outputs whose entry in `forced` is
+ * true come from the second part in any case. Nothing is computed twice, but where the rule of an op says so.
+ */
+export function partialEvalGraph(
+  graph: Graph,
+  unknown: readonly boolean[],
+  forced: readonly boolean[] = [],
+): PartialGraph {
+  const waiting = new Set<Var>(graph.inputs.filter((_, i) => unknown[i]));
+  const isWaiting = (x: Atom): boolean => x.kind === "var" && waiting.has(x);
   const knownEqns: Eqn[] = [];
   const linearEqns: Eqn[] = [];
   for (const eqn of graph.eqns) {
-    const isLinear = eqn.inputs.some((x) => x.kind === "var" && unknown.has(x));
-    if (isLinear) for (const v of eqn.outputs) unknown.add(v);
-    (isLinear ? linearEqns : knownEqns).push(eqn);
+    if (!eqn.inputs.some(isWaiting)) {
+      knownEqns.push(eqn);
+      continue;
+    }
+    const parts =
+      eqn.op.kind === "region" && eqn.op.partialEval
+        ? eqn.op.partialEval(eqn, eqn.inputs.map(isWaiting), transforms)
+        : { known: [], unknown: [eqn] };
+    knownEqns.push(...parts.known);
+    linearEqns.push(...parts.unknown);
+    for (const v of parts.unknown.flatMap((part) => part.outputs)) waiting.add(v);
   }
-  const primals = graph.outputs.slice(0, primalOutputs);
-  if (primals.some((x) => x.kind === "var" && unknown.has(x)))
-    throw new InternalError("linearize: a primal output depends on a tangent");
-  const results = graph.outputs.slice(primalOutputs);
+  const unknownOut = graph.outputs.map((x, i) => Boolean(forced[i]) || isWaiting(x));
+  const results = graph.outputs.filter((_, i) => unknownOut[i]);
   const residuals = new Set<Var>();
   for (const x of [...linearEqns.flatMap((eqn) => eqn.inputs), ...results]) {
-    if (x.kind === "var" && !unknown.has(x)) residuals.add(x);
+    if (x.kind === "var" && !waiting.has(x)) residuals.add(x);
   }
   return {
-    known: { inputs: graph.inputs.slice(0, primalInputs), eqns: knownEqns, outputs: [...primals, ...residuals] },
-    linear: { inputs: [...residuals, ...tangents], eqns: linearEqns, outputs: results },
-    residuals: residuals.size,
+    known: {
+      inputs: graph.inputs.filter((_, i) => !unknown[i]),
+      eqns: knownEqns,
+      outputs: [...graph.outputs.filter((_, i) => !unknownOut[i]), ...residuals],
+    },
+    linear: {
+      inputs: [...residuals, ...graph.inputs.filter((_, i) => unknown[i])],
+      eqns: linearEqns,
+      outputs: results,
+    },
+    unknownOut,
+    residuals: [...residuals].map((v) => v.aval),
   };
 }
+
+enter({ partialEval: partialEvalGraph });

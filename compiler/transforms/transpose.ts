@@ -4,8 +4,9 @@ import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import { sumOf } from "../ops/define.js";
 import { stage } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { withLocation } from "../trace/trace.js";
+import { bind, withLocation } from "../trace/trace.js";
 import { zeros } from "./run.js";
+import { enter, transforms } from "./table.js";
 
 /**
  * Turns a Graph round that is linear in its inputs behind the first `residuals`. The new one takes the residuals and a
@@ -18,17 +19,18 @@ export function transposeGraph(graph: Graph, residuals: number): Graph {
   return stage("transpose", types, (args) => {
     const known = new Map<Var, Tensor>();
     residualVars.forEach((v, i) => void known.set(v, args[i]!));
+    const linear = evaluateKnown(graph, known);
     const cotangents = new Map<Var, Tensor>();
     const receive = (x: Atom, ct: Tensor | undefined): void => {
       if (x.kind === "literal" || known.has(x) || !ct) return;
       cotangents.set(x, sumOf([cotangents.get(x), ct])!);
     };
     graph.outputs.forEach((x, i) => void receive(x, args[residuals + i]!));
-    for (const eqn of [...graph.eqns].reverse()) {
-      const ct = cotangents.get(eqn.outputs[0]!);
-      if (!ct) continue;
+    for (const eqn of [...linear].reverse()) {
+      const cts = eqn.outputs.map((v) => cotangents.get(v));
+      if (cts.every((ct) => ct === undefined)) continue;
       const operands = eqn.inputs.map((x): Operand | undefined => (x.kind === "literal" ? x : known.get(x)));
-      const back = withLocation(eqn.location, () => transposeEqn(eqn, ct, operands));
+      const back = withLocation(eqn.location, () => transposeEqn(eqn, cts, operands));
       eqn.inputs.forEach((x, k) => void receive(x, back[k]));
     }
     const outputs = linearInputs.map((v) => cotangents.get(v) ?? zeros(v.aval));
@@ -36,16 +38,27 @@ export function transposeGraph(graph: Graph, residuals: number): Graph {
   }).graph;
 }
 
+/** Computes what depends on residuals alone; gives the other equations. */
+function evaluateKnown(graph: Graph, known: Map<Var, Tensor>): Eqn[] {
+  return graph.eqns.filter((eqn) => {
+    if (!eqn.inputs.every((x) => x.kind === "literal" || known.has(x))) return true;
+    const operands = eqn.inputs.map((x): Operand => (x.kind === "literal" ? x : known.get(x)!));
+    const results = withLocation(eqn.location, () => bind(eqn.op, operands, eqn.params));
+    eqn.outputs.forEach((v, k) => void known.set(v, results[k]!));
+    return false;
+  });
+}
+
 function transposeEqn(
   { op, inputs, params }: Eqn,
-  ct: Tensor,
+  cts: readonly (Tensor | undefined)[],
   operands: readonly (Operand | undefined)[],
 ): readonly (Tensor | undefined)[] {
+  const types = inputs.map((x) => x.aval);
   if (!op.transpose) throw new InternalError(`transpose: op ${op.name} has no rule`);
-  return op.transpose(
-    ct,
-    operands,
-    inputs.map((x) => x.aval),
-    params,
-  );
+  if (op.kind === "region") return op.transpose(cts, operands, types, params, transforms);
+  if (op.kind === "opaque") return op.transpose(cts, operands, types, params);
+  return op.transpose(cts[0]!, operands, types, params);
 }
+
+enter({ transpose: transposeGraph });

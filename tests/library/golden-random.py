@@ -61,6 +61,12 @@ for key in KEYS:
         case("randint", key, [[5003], low, high], jax.random.randint(key, (5003,), low, high))
     for p in (0, 0.5, 0.999, 1):
         case("bernoulli", key, [p, [5003]], jax.random.bernoulli(key, float(p), (5003,)))
+    for n in (0, 1, 2, 7, 100, 5003):
+        case("permutation", key, [n], jax.random.permutation(key, n))
+    table = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for axis in (0, 1):
+        case("permutation", key, [table.tolist(), axis], jax.random.permutation(key, jnp.array(table), axis))
+    case("permutation", key, [[1.5, -2, 4]], jax.random.permutation(key, jnp.array([1.5, -2, 4], jnp.float32)))
     case("truncatedNormal", key, [-1, 2, [50]], jax.random.truncated_normal(key, -1.0, 2.0, (50,)))
     case("gumbel", key, [[50]], jax.random.gumbel(key, (50,)))
     logits = [[0.5, -1, 2, 0], [0, 0, 0, 0], [-30, 3, 3, 1]]

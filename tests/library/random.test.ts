@@ -26,7 +26,8 @@ const distances: Readonly<Record<string, number>> = { gumbel: 1e-6, truncatedNor
 
 const run = ({ call, key, args }: Case): Tensor => {
   const functions = random as unknown as Record<string, (...args: unknown[]) => Tensor>;
-  const given = args.map((x) => (call === "categorical" && Array.isArray(x) ? tensor(x as number[][]) : x));
+  const takesTensors = call === "categorical" || call === "permutation";
+  const given = args.map((x) => (takesTensors && Array.isArray(x) ? tensor(x as number[][]) : x));
   return functions[call]!(...(key ? [tensor([...key], { dtype: "u32" })] : []), ...given);
 };
 
@@ -160,6 +161,8 @@ describe("arguments", () => {
     expect(() => random.randint(key, [2], 0.5, 3)).toThrow(ValueError);
     expect(() => random.randint(key, [2], tensor(1), 3)).toThrow(DTypeError);
     expect(() => random.normal(key, [-1])).toThrow(ShapeError);
+    expect(() => random.permutation(key, -1)).toThrow(ValueError);
+    expect(() => random.permutation(key, tensor(3))).toThrow(/random\.permutation: f32\[\] has no axis/);
     expect(() => random.categorical(key, tensor([1, 2]), { shape: [3, 1] })).not.toThrow();
     expect(() => random.categorical(key, tensor([[1, 2]]), { shape: [3] })).toThrow(/does not end with \[1\]/);
   });
