@@ -61,6 +61,12 @@ export function bitCount(x: TensorLike): Tensor {
   return ops.popcount(a!.aval.dtype === "i32" ? ops.abs(a!) : a!);
 }
 
+/** Number of zeros above the first one among the 32 bits of x; 32 for 0. */
+export function countLeadingZeros(x: TensorLike): Tensor {
+  const [a] = integers("countLeadingZeros", [x]);
+  return ops.clz(a!.aval.dtype === "bool" ? ops.cast(a!, "i32") : a!);
+}
+
 /** The same 32 bits as f32, i32 or u32; no gradient passes. Throws `DTypeError` for bool. */
 export function bitcast(x: TensorLike, dtype: DType): Tensor {
   withPlace(() => checkDType(dtype, "bitcast"));
