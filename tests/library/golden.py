@@ -485,6 +485,27 @@ case("ones", [[2], {"dtype": "u32"}], [1, 1], U)
 case("zerosLike", [draw(I, 2, 2)], np.zeros((2, 2)), I)
 case("onesLike", [draw(B, 3)], np.ones(3), B)
 
+# --- more products ----------------------------------------------------------------------------------------------------
+
+for shapes in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (4, 3)), ((2, 1, 3), (4, 3)), ((), (2, 3)), ((2, 0), (3, 0))]:
+    product("inner", np.inner, draw(F, *shapes[0]), draw(F, *shapes[1]))
+product("inner", np.inner, draw(B, 3), draw(I, 3))
+for shapes in [((3,), (2,)), ((2, 3), (2, 2)), ((3,), (2, 2)), ((2, 1, 3), (2,)), ((), (2,)), ((), ()), ((0, 2), (3, 1))]:
+    product("kron", np.kron, draw(F, *shapes[0]), draw(F, *shapes[1]))
+product("kron", np.kron, draw(I, 2, 2), draw(B, 2))
+for spec in (
+    "ab,bc,cd,de->ae",
+    "ab,bc,cd,de,ef->",
+    "ab,ab,bc,cd->da",
+    "abc,cd,de,ea,b->b",
+    "...a,ab,...b->...",
+    "aab,b...,bb,...->...a",
+    "ab,bc,ca,ad,de,ef,fa,ab->c",
+    "ab,bc,ca,ad,de,ef,fa,ab,a,e->f",  # more than all orders are looked at for
+):
+    names = spec.split("->")[0].split(",")
+    einsum(spec, *(draw(F, *(sizes[c] for c in n.replace("...", "bc")), low=-2, high=2) for n in names))
+
 text = "".join(json.dumps(c, separators=(",", ":")) + "\n" for c in cases)
 Path(__file__).with_name("golden.jsonl").write_text(text)
 print(f"{len(cases)} cases, {len(text)} bytes")
