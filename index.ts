@@ -14,6 +14,7 @@ export { hessian, type JacobianOptions, jacfwd, jacrev } from "./compiler/transf
 // For tools, such as `lanewise dump`: not for programs, and not held stable between versions.
 export type { TransformEvent } from "./compiler/transforms/observe.js";
 export { type Axes, type InAxes, type VmapOptions, vmap } from "./compiler/transforms/vmap.js";
+export * from "./library/control/index.js";
 export { type ConvOptions, type ConvTransposeOptions, conv, convTranspose } from "./library/conv.js";
 export * from "./library/functions.js";
 export * as numpy from "./library/numpy/index.js";
