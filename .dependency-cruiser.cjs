@@ -4,7 +4,7 @@ const layers = {
   "compiler/ir": ["compiler/core"],
   "compiler/scalar": ["compiler/core", "compiler/ir"],
   "compiler/trace": ["compiler/core", "compiler/ir", "compiler/scalar"],
-  "compiler/ops": ["compiler/core", "compiler/ir", "compiler/scalar", "compiler/trace"],
+  "compiler/ops": ["compiler/core", "compiler/ir", "compiler/scalar", "compiler/trace", "kernels"],
   "compiler/frontend": ["compiler/core", "compiler/ir", "compiler/scalar", "compiler/trace", "compiler/ops"],
   "compiler/transforms": [
     "compiler/core",

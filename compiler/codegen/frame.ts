@@ -5,7 +5,7 @@ import type { Var } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
 import { Position } from "../ir/position.js";
 import { type Names, showEqn } from "../ir/print.js";
-import type { DeviceLimits, Launch, Scratch } from "../ir/program.js";
+import type { Launch, Scratch } from "../ir/program.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { stateTypes } from "./folds.js";
 import type { Lowering } from "./lower.js";
@@ -103,11 +103,4 @@ export function store(b: ScalarBuilder, kernel: FusedKernel, lowering: Lowering,
   // what is read in place must be read before the first store
   const early = kernel.inPlace && kernel.stores.map(value);
   kernel.stores.forEach((v, k) => void b.store(`out${k}`, i, early ? early[k]! : value(v)));
-}
-
-/** x and y counts of `groups` workgroups, as neither may exceed the device's limit. */
-export function grid(groups: number, limits: DeviceLimits): readonly [number, number, number] {
-  // rows of one length, lest the last one be all but empty
-  const y = Math.ceil(groups / limits.maxWorkgroups);
-  return [Math.ceil(groups / y), y, 1];
 }

@@ -2,11 +2,12 @@
 
 import { fillTemplate } from "../../kernels/index.js";
 import type { FusedKernel } from "../ir/kernel.js";
+import { grid } from "../ir/limits.js";
 import type { Names } from "../ir/print.js";
 import type { DeviceLimits, Launch } from "../ir/program.js";
 import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { combineAll, elementAll, finishAll, initAll, scratchFor, stateTypes, termsAt } from "./folds.js";
-import { grid, launch, type Passing, printerFor, store } from "./frame.js";
+import { launch, type Passing, printerFor, store } from "./frame.js";
 import { Lowering, type Terms } from "./lower.js";
 import type { WgslPrinter } from "./wgsl.js";
 

@@ -2,6 +2,7 @@
 import type { DType } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import type { Block, Scalar } from "../ir/scalar.js";
+import { fmaHelper, remHelper } from "./exact.js";
 
 /** WGSL's type of an element in memory. */
 export const memoryType = (type: DType): string => (type === "bool" ? "u32" : type);
@@ -26,6 +27,14 @@ const helpers: Record<string, { readonly needs: readonly string[]; readonly code
     code: maxHelper("max", "&", "0 is above -0: of equal numbers the bits are alike but for the sign of a zero"),
   },
   min_nan: { needs: ["is_nan"], code: maxHelper("min", "|", "-0 is below 0") },
+  fma_f32: {
+    needs: ["keep"],
+    code: fmaHelper,
+  },
+  rem_f32: {
+    needs: ["bits"],
+    code: remHelper,
+  },
   to_i32: {
     needs: ["is_nan"],
     code: "// i32(x) stops at the largest f32 below 2^31\nfn to_i32(x: f32) -> i32 { return select(select(i32(x), 0x7fffffffi, x >= 2147483648.0f), 0i, is_nan(x)); }",
@@ -83,7 +92,7 @@ const LOOSE = 1;
 const MAX_DEPTH = 4;
 const MAX_LENGTH = 60;
 
-const arithmetic = new Set(["add", "sub", "mul", "div", "neg"]);
+const arithmetic = new Set(["add", "sub", "mul", "div", "neg", "fma"]);
 
 /** Prints blocks of one kernel: names and helpers are shared between them. */
 export class WgslPrinter {
@@ -346,8 +355,10 @@ export class WgslPrinter {
         return this.#infix("*", PRODUCT, a, b);
       case "div":
         return this.#infix("/", PRODUCT, a, b);
+      case "fma":
+        return this.#helper("fma_f32", [a, b, c]);
       case "rem":
-        return this.#infix("%", PRODUCT, a, b);
+        return x.type === "f32" ? this.#helper("rem_f32", [a, b]) : this.#infix("%", PRODUCT, a, b);
       case "neg": {
         const text = this.#of(a);
         const code = text.binds < UNARY || text.code.startsWith("-") ? `-(${text.code})` : `-${text.code}`;
@@ -381,6 +392,10 @@ export class WgslPrinter {
         return this.#infix("<<", BITS, a, b);
       case "shr":
         return this.#infix(">>", BITS, a, b);
+      case "popcount":
+        return this.#call("countOneBits", [a]);
+      case "clz":
+        return this.#call("countLeadingZeros", [a]);
       case "eq":
         return this.#compare("==", a, b);
       case "lt":
