@@ -11,7 +11,6 @@ export * from "./convolve.js";
 export * from "./dynamic.js";
 export { gather } from "./gather.js";
 export { type Combine, indexed } from "./indexed.js";
-export * from "./indexing.js";
 export * from "./random.js";
 export * from "./reduce.js";
 export { scatter } from "./scatter.js";
