@@ -30,6 +30,11 @@ export interface VmapOptions {
   readonly outAxes?: Axes;
   /** Number of lanes; needed when every `inAxes` is null. */
   readonly axisSize?: number;
+  /**
+   * Number of lanes that are computed at a time, one chunk after the other, for calls that need too much memory
+   * otherwise; the last chunk may be smaller. Default: all at once.
+   */
+  readonly chunkSize?: number;
 }
 
 /**
@@ -65,9 +70,10 @@ interface ReadOptions {
   readonly inAxes: InAxes;
   readonly outAxes: Axes;
   readonly axisSize: number | undefined;
+  readonly chunkSize: number | undefined;
 }
 
-const optionNames = ["inAxes", "outAxes", "axisSize"];
+const optionNames = ["inAxes", "outAxes", "axisSize", "chunkSize"];
 
 /** An object in the second place is always options. */
 function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | undefined): ReadOptions {
@@ -77,6 +83,7 @@ function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | u
       inAxes: second === undefined ? 0 : (second as InAxes),
       outAxes: outAxes === undefined ? 0 : outAxes,
       axisSize: undefined,
+      chunkSize: undefined,
     };
   const options = second as VmapOptions;
   for (const key of Object.keys(options)) {
@@ -87,19 +94,24 @@ function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | u
     }
   }
   if (outAxes !== undefined) throw new LanewiseError("vmap: outAxes is given twice, in the options and as an argument");
-  const { axisSize } = options;
+  const { axisSize, chunkSize } = options;
   if (axisSize !== undefined && (!Number.isSafeInteger(axisSize) || axisSize < 0)) {
     throw new ShapeError(`vmap: axisSize ${String(axisSize)} is not a whole number ≥ 0`);
+  }
+  if (chunkSize !== undefined && (!Number.isSafeInteger(chunkSize) || chunkSize < 1)) {
+    throw new ShapeError(`vmap: chunkSize ${String(chunkSize)} is not a whole number ≥ 1`);
   }
   return {
     inAxes: options.inAxes === undefined ? 0 : options.inAxes,
     outAxes: options.outAxes === undefined ? 0 : options.outAxes,
     axisSize,
+    chunkSize,
   };
 }
 
 /** One batch axis per leaf, counted from the front, and the number of lanes. */
-function lanesOf(fn: AnyFunction, flat: FlatArgs, count: number, { inAxes, axisSize }: ReadOptions): Lanes {
+function lanesOf(fn: AnyFunction, flat: FlatArgs, count: number, options: ReadOptions): Lanes {
+  const { inAxes, axisSize } = options;
   if (Array.isArray(inAxes) && inAxes.length !== count) {
     throw new ShapeError(
       `vmap of ${nameOf(fn)}: inAxes has ${inAxes.length} entries for ${count} arguments\n  give one entry per argument, or a single number for all${hereText()}`,
@@ -119,7 +131,7 @@ function lanesOf(fn: AnyFunction, flat: FlatArgs, count: number, { inAxes, axisS
     }
     return axis < 0 ? axis + rank : axis;
   });
-  return { axes, size: laneCount(fn, flat, axes, axisSize) };
+  return { axes, size: laneCount(fn, flat, axes, axisSize), chunk: options.chunkSize };
 }
 
 function checkAxis(axis: unknown, what: string, of: string): asserts axis is number {
