@@ -9,6 +9,7 @@ import { cse } from "./passes/cse.js";
 import { dce } from "./passes/dce.js";
 import { fold } from "./passes/fold.js";
 import { fuse } from "./passes/fuse.js";
+import { inline } from "./passes/inline.js";
 import { narrow } from "./passes/narrow.js";
 import { plan } from "./passes/plan.js";
 import { everywhere } from "./passes/rewrite.js";
@@ -22,7 +23,8 @@ export interface Pass {
 }
 
 export const pipeline: readonly Pass[] = [
-  { name: "simplify", run: everywhere(simplify) }, // first: x · 1 hides equal equations from cse
+  { name: "inline", run: everywhere(inline) }, // first: passes see what calls do
+  { name: "simplify", run: everywhere(simplify) }, // x · 1 hides equal equations from cse
   { name: "fold", run: everywhere(fold) },
   { name: "cse", run: everywhere(cse) },
   { name: "narrow", run: everywhere(narrow) }, // before fuse, which cannot take one equation apart

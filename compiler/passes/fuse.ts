@@ -10,6 +10,8 @@ import { chooseStores, MAX_INSTRUCTIONS, type StoreReason, type Stores } from ".
 /** A kernel while it grows. */
 interface Group {
   readonly id: number;
+  /** Number of the equation it was made for. What comes behind a fence joins no kernel from before it. */
+  readonly start: number;
   readonly size: number;
   roots: Eqn[];
   /** Results computed here, in order. */
@@ -43,11 +45,13 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
   const inputs = new Set(graph.inputs);
   const groups: Group[] = [];
   const groupOf = new Map<Var, Group>();
-  for (const eqn of graph.eqns) {
+  const fences = fencesOf(graph);
+  for (const [i, eqn] of graph.eqns.entries()) {
     for (const v of eqn.outputs) {
       if (!stores.has(v)) continue;
       const cone = coneOf(v, producer, (x) => inputs.has(x) || stores.has(x));
-      const home = groups.find((g) => fits(g, v, eqn, cone, groupOf, limits)) ?? newGroup(v, groups);
+      const open = groups.filter((g) => g.start >= (fences.get(v) ?? 0));
+      const home = open.find((g) => fits(g, v, eqn, cone, groupOf, limits)) ?? newGroup(v, groups, i);
       join(home, v, eqn, cone, groupOf, groups);
       groupOf.set(v, home);
     }
@@ -55,9 +59,21 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
   return groups;
 }
 
-function newGroup(v: Var, groups: Group[]): Group {
+/** The number of the last fence that each variable comes behind, directly or not. */
+function fencesOf(graph: Graph): Map<Var, number> {
+  const fences = new Map<Var, number>();
+  for (const [i, { op, inputs, outputs }] of graph.eqns.entries()) {
+    let last = op.kind === "view" && op.fence ? i : 0;
+    for (const x of inputs) if (x.kind === "var") last = Math.max(last, fences.get(x) ?? 0);
+    if (last > 0) for (const v of outputs) fences.set(v, last);
+  }
+  return fences;
+}
+
+function newGroup(v: Var, groups: Group[], start: number): Group {
   const made: Group = {
     id: groups.length,
+    start,
     size: sizeOf(v.aval.shape),
     roots: [],
     members: [],

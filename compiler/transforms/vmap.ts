@@ -30,6 +30,8 @@ export interface VmapOptions {
   readonly outAxes?: Axes;
   /** Number of lanes; needed when every `inAxes` is null. */
   readonly axisSize?: number;
+  /** Name that `psum` and the other collectives in `fn` know the batch axis by. */
+  readonly axisName?: string;
 }
 
 /**
@@ -55,6 +57,7 @@ export function vmap<A extends unknown[], R>(
       lanes,
       (leaves: Tensor[]) => callTraced("vmap", target, { def: flat.def }, leaves),
       (def) => outAxesFor(target, def, options.outAxes),
+      options.axisName,
     );
   };
   nameAfter(mapped, "vmap", target);
@@ -65,9 +68,10 @@ interface ReadOptions {
   readonly inAxes: InAxes;
   readonly outAxes: Axes;
   readonly axisSize: number | undefined;
+  readonly axisName: string | undefined;
 }
 
-const optionNames = ["inAxes", "outAxes", "axisSize"];
+const optionNames = ["inAxes", "outAxes", "axisSize", "axisName"];
 
 /** An object in the second place is always options. */
 function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | undefined): ReadOptions {
@@ -77,6 +81,7 @@ function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | u
       inAxes: second === undefined ? 0 : (second as InAxes),
       outAxes: outAxes === undefined ? 0 : outAxes,
       axisSize: undefined,
+      axisName: undefined,
     };
   const options = second as VmapOptions;
   for (const key of Object.keys(options)) {
@@ -87,14 +92,18 @@ function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | u
     }
   }
   if (outAxes !== undefined) throw new LanewiseError("vmap: outAxes is given twice, in the options and as an argument");
-  const { axisSize } = options;
+  const { axisSize, axisName } = options;
   if (axisSize !== undefined && (!Number.isSafeInteger(axisSize) || axisSize < 0)) {
     throw new ShapeError(`vmap: axisSize ${String(axisSize)} is not a whole number ≥ 0`);
+  }
+  if (axisName !== undefined && typeof axisName !== "string") {
+    throw new LanewiseError(`vmap: axisName ${String(axisName)} is no string`);
   }
   return {
     inAxes: options.inAxes === undefined ? 0 : options.inAxes,
     outAxes: options.outAxes === undefined ? 0 : options.outAxes,
     axisSize,
+    axisName,
   };
 }
 
