@@ -1,15 +1,17 @@
 // The way of a Graph to a Program.
 import { emitKernel } from "./codegen/emit.js";
+import { type Cut, emitRegion } from "./codegen/regions.js";
 import type { Graph } from "./ir/graph.js";
 import type { FusedGraph } from "./ir/kernel.js";
 import { Names, printGraph } from "./ir/print.js";
-import type { DeviceLimits, Program } from "./ir/program.js";
+import type { DeviceLimits, LaunchStep, Program } from "./ir/program.js";
 import { verify } from "./ir/verify.js";
 import { cse } from "./passes/cse.js";
 import { dce } from "./passes/dce.js";
 import { fold } from "./passes/fold.js";
 import { fuse } from "./passes/fuse.js";
 import { inline } from "./passes/inline.js";
+import { lockstep } from "./passes/lockstep.js";
 import { narrow } from "./passes/narrow.js";
 import { plan } from "./passes/plan.js";
 import { everywhere } from "./passes/rewrite.js";
@@ -27,6 +29,7 @@ export const pipeline: readonly Pass[] = [
   { name: "simplify", run: everywhere(simplify) }, // x · 1 hides equal equations from cse
   { name: "fold", run: everywhere(fold) },
   { name: "cse", run: everywhere(cse) },
+  { name: "lockstep", run: everywhere(lockstep) }, // before storable, which asks what needs memory
   { name: "narrow", run: everywhere(narrow) }, // before fuse, which cannot take one equation apart
   { name: "storable", run: everywhere(storable) }, // a result must be a variable that some kernel can store
   { name: "dce", run: everywhere(dce) }, // last on the Graph: fuse counts readers
@@ -53,20 +56,34 @@ export function compileStages(graph: Graph, limits: DeviceLimits): Compilation {
   }
   const names = new Names();
   for (const { graph: stage } of graphs) printGraph(stage, {}, names);
-  const fused = fuse(current, limits);
-  const launches = fused.kernels.flatMap((kernel) => emitKernel(kernel, limits, names));
-  return { program: plan(fused, launches), graphs, fused, names };
+  const { fused, steps } = cutter(names)(current, limits);
+  return { program: plan(fused, steps), graphs, fused, names };
 }
 
 /** Compiles a Graph for a device. */
 export function compileGraph(graph: Graph, limits: DeviceLimits): Program {
+  const names = new Names();
+  const current = runPasses(graph, limits);
+  printGraph(current, {}, names);
+  const { fused, steps } = cutter(names)(current, limits);
+  return plan(fused, steps);
+}
+
+function runPasses(graph: Graph, limits: DeviceLimits): Graph {
   let current = graph;
   for (const pass of pipeline) current = verify(pass.run(current, limits), pass.name);
-  const names = new Names();
-  printGraph(current, {}, names);
-  const fused = fuse(current, limits);
-  return plan(
-    fused,
-    fused.kernels.flatMap((kernel) => emitKernel(kernel, limits, names)),
-  );
+  return current;
+}
+
+/** Cuts Graphs that went through the passes; Graphs that their regions are made of go through them first. */
+function cutter(names: Names): Cut {
+  const inner: Cut = (graph, limits) => cut(runPasses(graph, limits), limits);
+  const cut: Cut = (graph, limits) => {
+    const fused = fuse(graph, limits);
+    const steps = fused.kernels.flatMap((kernel): LaunchStep[] =>
+      kernel.kind === "region" ? emitRegion(kernel, limits, inner) : emitKernel(kernel, limits, names),
+    );
+    return { fused, steps };
+  };
+  return cut;
 }

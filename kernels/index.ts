@@ -5,6 +5,7 @@ const read = (name: string): string => readFileSync(new URL(`./${name}.wgsl`, im
 
 /** Every template's text, by name. */
 export const templates = {
+  copy: read("copy"),
   map: read("map"),
   "reduce-row": read("reduce-row"),
   matmul: read("matmul"),

@@ -6,6 +6,7 @@ import type { TensorLike } from "../compiler/trace/create.js";
 import { hereText } from "../compiler/trace/here.js";
 import { Tensor } from "../compiler/trace/tensor.js";
 import * as np from "./numpy/index.js";
+import { update, withValue } from "./numpy/update.js";
 
 /** Methods of a tensor. Those named as in numpy do the same as the functions. */
 interface Methods {
@@ -67,7 +68,19 @@ interface Methods {
   at(...indices: readonly (number | Tensor)[]): Tensor;
   /** A part, one spec per leading axis: an index, [start, stop, step] or null for all. */
   slice(...specs: readonly np.SliceSpec[]): Tensor;
-  take(indices: TensorLike, axis?: number): Tensor;
+  take(indices: TensorLike, axis?: number | null, options?: np.TakeOptions): Tensor;
+  takeAlongAxis(indices: TensorLike, axis: number, options?: np.TakeOptions): Tensor;
+  /**
+   * A new tensor with the part at `index` replaced by `value`: a number or scalar tensor is an index of axis 0, an array
+   * has one spec per leading axis, as `slice` takes them. Indices in tensors are clamped.
+   */
+  with(index: np.IndexSpec, value: TensorLike): Tensor;
+  /** The part at `index`, to be written: x.update(i).add(1) is a new tensor. */
+  update(index: np.IndexSpec, options?: np.UpdateOptions): np.Update;
+  roll(shift: number | readonly number[], axis?: np.AxisSpec | null): Tensor;
+  tile(reps: number | readonly number[]): Tensor;
+  repeat(repeats: number | readonly number[], axis?: number | null): Tensor;
+  diagonal(offset?: number, axis1?: number, axis2?: number): Tensor;
   /** Axes in reverse order. */
   readonly T: Tensor;
   /** Entries along axis 0. */
@@ -83,7 +96,7 @@ const listed = (args: readonly number[] | readonly [readonly number[]]): readonl
   (Array.isArray(args[0]) ? args[0] : args) as readonly number[];
 
 type Entries = {
-  readonly [K in Exclude<keyof Methods, "T" | typeof Symbol.iterator>]: (
+  readonly [K in Exclude<keyof Methods, "T" | "update" | typeof Symbol.iterator>]: (
     x: Tensor,
     ...args: Parameters<Methods[K]>
   ) => Tensor;
@@ -145,6 +158,12 @@ const methods: Entries = {
   at: np.at,
   slice: np.slice,
   take: np.take,
+  takeAlongAxis: np.takeAlongAxis,
+  with: withValue,
+  roll: np.roll,
+  tile: np.tile,
+  repeat: np.repeat,
+  diagonal: np.diagonal,
 };
 
 for (const [name, method] of Object.entries(methods) as [string, (x: Tensor, ...args: unknown[]) => Tensor][]) {
@@ -156,6 +175,14 @@ for (const [name, method] of Object.entries(methods) as [string, (x: Tensor, ...
     },
   });
 }
+
+Object.defineProperty(Tensor.prototype, "update", {
+  configurable: true,
+  writable: true,
+  value(this: Tensor, index: np.IndexSpec, options?: np.UpdateOptions): np.Update {
+    return update(this, index, options);
+  },
+});
 
 Object.defineProperty(Tensor.prototype, "T", {
   configurable: true,

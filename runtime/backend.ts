@@ -26,6 +26,10 @@ export interface Backend extends Place {
    * the input's. Throws `MemoryError` when it does not fit, `DeviceLostError` when an input is gone.
    */
   execute(graph: Graph, inputs: readonly Input[], label: string): Storage[];
+  /** The host has to look at the device while `graph` runs, so that `execute` cannot. Compiles it, like `execute`. */
+  isDriven(graph: Graph, label: string): boolean;
+  /** Like `execute`, for such Graphs. Nothing else may be executed before it is done. */
+  drive(graph: Graph, inputs: readonly Input[], label: string): Promise<Storage[]>;
   /** Does all that the first call of `graph` would do before it runs. */
   prepare(graph: Graph, label: string): Promise<void>;
 }

@@ -46,6 +46,14 @@ export class CpuBackend implements Backend {
     });
   }
 
+  isDriven(): boolean {
+    return false;
+  }
+
+  async drive(graph: Graph, inputs: readonly Input[], label: string): Promise<Storage[]> {
+    return this.execute(graph, inputs, label);
+  }
+
   async prepare(graph: Graph, label: string): Promise<void> {
     this.#show(graph, label);
   }

@@ -79,7 +79,8 @@ export class RuntimeExecutor implements Executor {
     const { choice } = this.#devices;
     const backend = this.#devices.now(choice);
     const inputs = backend && this.#queue.isIdle ? readyInputs(operands, backend) : undefined;
-    if (!backend || !inputs) return this.#enqueue(graph, operands, label, results, choice);
+    if (!backend || !inputs || backend.isDriven(graph, label))
+      return this.#enqueue(graph, operands, label, results, choice);
     const storages = backend.execute(graph, inputs, label);
     return results.map(({ aval }, i) => newTensor(aval, new Value(aval, storages[i]!)));
   }
@@ -104,7 +105,9 @@ export class RuntimeExecutor implements Executor {
         const inputs: Input[] = [];
         for (const x of sources) inputs.push(x instanceof Value ? await bring(x, backend) : x);
         for (const value of values) value.endPromise();
-        const storages = backend.execute(graph, inputs, label);
+        const storages = backend.isDriven(graph, label)
+          ? await backend.drive(graph, inputs, label)
+          : backend.execute(graph, inputs, label);
         values.forEach((value, i) => void value.settle(storages[i]!));
       } catch (error) {
         for (const value of values) value.fail(error);

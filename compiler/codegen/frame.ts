@@ -23,7 +23,7 @@ interface Frame {
   readonly helpers: string[];
 }
 
-interface Binding {
+export interface Binding {
   readonly name: string;
   readonly dtype: DType;
   readonly access: "read" | "read_write";
@@ -50,10 +50,7 @@ export function launch(
     ...(from ? states("read") : []),
     ...(to ? states("read_write") : kernel.stores.map((v, k) => bindingOf(`out${k}`, v, "read_write", names))),
   ];
-  const bindings = list.map(
-    ({ name, dtype, access, note }, i) =>
-      `@group(0) @binding(${i}) var<storage, ${access}> ${name}: array<${memoryType(dtype)}>;${note ? ` // ${note}` : ""}`,
-  );
+  const bindings = list.map(declaration);
   const usesZero = needsZero(printer.helpers);
   if (usesZero) bindings.push(`@group(0) @binding(${list.length}) var<uniform> zero: vec4u;`);
   const [letter, part] = to ? ["a", " part 1"] : from ? ["b", " part 2"] : ["", ""];
@@ -67,7 +64,11 @@ export function launch(
   };
 }
 
-const bindingOf = (name: string, v: Var, access: Binding["access"], names: Names): Binding => ({
+/** The binding's line of WGSL, as number `i`. */
+export const declaration = ({ name, dtype, access, note }: Binding, i: number): string =>
+  `@group(0) @binding(${i}) var<storage, ${access}> ${name}: array<${memoryType(dtype)}>;${note ? ` // ${note}` : ""}`;
+
+export const bindingOf = (name: string, v: Var, access: Binding["access"], names: Names): Binding => ({
   name,
   dtype: v.aval.dtype,
   access,
@@ -75,7 +76,7 @@ const bindingOf = (name: string, v: Var, access: Binding["access"], names: Names
 });
 
 /** `// k0` and the equations, by generated names only: no text of the user's reaches a shader. */
-function header(kernel: FusedKernel, names: Names, suffix: string): string {
+export function header(kernel: FusedKernel, names: Names, suffix: string): string {
   const shown = kernel.eqns.slice(0, 40).map((eqn) => `//   ${showEqn(eqn, names)}`);
   if (kernel.eqns.length > 40) shown.push(`//   … and ${kernel.eqns.length - 40} more`);
   return [`// ${kernel.name}${suffix}`, ...shown, ""].join("\n");

@@ -1,13 +1,17 @@
 // Kernels with an invocation per element; folds loop inside the invocation.
 
 import { fillTemplate } from "../../kernels/index.js";
+import { sizeOf } from "../core/shape.js";
+import type { Atom, Eqn, Var } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
+import { Position } from "../ir/position.js";
 import type { Names } from "../ir/print.js";
 import type { DeviceLimits, Launch } from "../ir/program.js";
-import { ScalarBuilder } from "../ir/scalar.js";
+import { laneShape } from "../ir/region.js";
+import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { combineAll, elementAll, finishAll, initAll, scratchFor, stateTypes, termsAt } from "./folds.js";
 import { bufferName, grid, launch, type Passing, store } from "./frame.js";
-import { Lowering } from "./lower.js";
+import { Lowering, lowerRegion } from "./lower.js";
 import { WgslPrinter } from "./wgsl.js";
 
 /** Invocations of a workgroup. */
@@ -64,6 +68,30 @@ export function emitColumns(kernel: FusedKernel, parts: number, limits: DeviceLi
     store(b, kernel, new Lowering(b, kernel, finishAll(all, last)), i);
     return finishMap(kernel, b, columns, limits, names, { from: scratch });
   }
+}
+
+/** An invocation for every lane of a region, which runs in it; then what follows from its last values. */
+export function emitLanes(kernel: FusedKernel, limits: DeviceLimits, names: Names): Launch {
+  const b = new ScalarBuilder();
+  const i = b.input("i", "u32");
+  const [root] = kernel.roots as [Eqn];
+  const read = new Set<Atom>([...kernel.stores, ...kernel.eqns.flatMap((eqn) => eqn.inputs)]);
+  const wanted = root.outputs.flatMap((v, k) => (read.has(v) && sizeOf(laneShape(root, k)) === kernel.size ? [k] : []));
+  const lanes = Position.atLinear(b, laneShape(root, wanted[0]!), i);
+  const slot = (v: Var): string => `out${kernel.stores.indexOf(v)}`;
+  const results = lowerRegion(new Lowering(b, kernel), root, lanes, wanted, (k, turn, entry) => {
+    b.store(slot(root.outputs[k]!), b.add(b.mul(turn, b.u32(kernel.size)), i), entry);
+  });
+  const last = new Map<Var, Scalar>();
+  root.outputs.forEach((v, k) => {
+    if (results[k]) last.set(v, results[k]);
+  });
+  const lowering = new Lowering(b, kernel, last);
+  for (const v of kernel.stores) {
+    const isEntry = root.outputs.includes(v) && !last.has(v);
+    if (!isEntry) b.store(slot(v), i, lowering.value(v, Position.atLinear(b, v.aval.shape, i)));
+  }
+  return finishMap(kernel, b, kernel.size, limits, names, {});
 }
 
 function finishMap(

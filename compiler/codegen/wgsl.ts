@@ -137,8 +137,15 @@ export class WgslPrinter {
       for (const y of x.args) use(y, blockOf.get(x) ?? from);
       for (const b of x.blocks ?? []) for (const y of b.results) use(y, b);
     };
-    const effects = (b: Block): void => {
-      for (const x of b.instrs) if (x.op === "store") use(x, b);
+    const effects = (b: Block): boolean => {
+      let found = false;
+      for (const x of b.instrs) {
+        const inside = x.blocks?.map(effects).includes(true);
+        if (x.op !== "store" && !inside) continue;
+        use(x, b);
+        found = true;
+      }
+      return found;
     };
     effects(block);
     for (const x of results) use(x, block);
@@ -157,6 +164,9 @@ export class WgslPrinter {
           break;
         case "loop":
           lines.push(...this.#loop(x, indent));
+          break;
+        case "while":
+          lines.push(...this.#while(x, indent));
           break;
         case "const":
         case "input":
@@ -181,6 +191,11 @@ export class WgslPrinter {
     return { code: name, binds: ATOM, depth: 0 };
   }
 
+  /** The text's value under a name of its own if it may be one of `variables`, which are about to change. */
+  #fixed(text: Text, variables: readonly string[], lines: string[], indent: string): Text {
+    return this.#named(variables.includes(text.code) ? { ...text, depth: 1 } : text, lines, indent);
+  }
+
   #branch(x: Scalar, indent: string): string[] {
     const names = x.types!.map(() => `r${this.#names++}`);
     const lines = x.types!.map((type, k) => `${indent}var ${names[k]}: ${type};`);
@@ -196,7 +211,7 @@ export class WgslPrinter {
     const lines = this.#statements(block, inner);
     let values = block.results.map((y) => this.#of(y));
     // several variables change at once: no result may read one that was already set
-    if (values.length > 1) values = values.map((text) => this.#named(text, lines, inner));
+    if (values.length > 1) values = values.map((text) => this.#fixed(text, names, lines, inner));
     values.forEach((text, k) => void lines.push(`${inner}${names[k]} = ${text.code};`));
     return lines;
   }
@@ -208,7 +223,7 @@ export class WgslPrinter {
     const block = x.blocks![0]!;
     const names = x.types!.map(() => `r${this.#names++}`);
     const counter = `n${this.#names++}`;
-    const lines = init.map((y, k) => `${indent}var ${names[k]} = ${this.#typed(y)};`);
+    const lines = init.map((y, k) => `${indent}var ${names[k]} = ${this.#of(y).code};`);
     block.params.forEach((p, k) => {
       this.#text.set(p, { code: k === 0 ? counter : names[k - 1]!, binds: ATOM, depth: 0 });
     });
@@ -218,8 +233,16 @@ export class WgslPrinter {
     return lines;
   }
 
-  #typed(x: Scalar): string {
-    return this.#of(x).code;
+  #while(x: Scalar, indent: string): string[] {
+    const [test, body] = x.blocks as [Block, Block];
+    const names = x.types!.map(() => `r${this.#names++}`);
+    const lines = x.args.map((y, k) => `${indent}var ${names[k]} = ${this.#of(y).code};`);
+    body.params.forEach((p, k) => void this.#text.set(p, { code: names[k]!, binds: ATOM, depth: 0 }));
+    lines.push(`${indent}loop {`, ...this.#statements(test, `${indent}  `));
+    lines.push(`${indent}  if (!(${this.#of(test.results[0]!).code})) { break; }`);
+    lines.push(...this.#assigning(body, names, indent), `${indent}}`);
+    this.#results.set(x, names);
+    return lines;
   }
 
   #stored(x: Scalar): string {
@@ -295,7 +318,7 @@ export class WgslPrinter {
     // both kept alike, they would still cancel
     if (x === partner && (symbol === "-" || symbol === "/")) return this.#helper("again", [x]);
     const isZero = x.op === "const" && x.value === 0;
-    const accumulates = partner.op === "param" || x.op === "param";
+    const accumulates = [partner, x].some(({ op, exact }) => op === "param" && !exact);
     return isZero || (!accumulates && arithmetic.has(x.op)) ? this.#helper("keep", [x]) : this.#of(x);
   }
 

@@ -132,6 +132,8 @@ export interface ViewOp extends OpBase {
   readonly oneOperand?: boolean;
   /** No pass sees through it: what is computed from the result is computed there again, and not before. */
   readonly fence?: boolean;
+  /** Operand `k` is read at the position of the result, and nowhere else. */
+  inPlace?(k: number, inputs: readonly Aval[], params: Params): boolean;
   /** Groups of operands, in order, that may be joined by themselves first: for ops of many operands. */
   split?(inputs: readonly Aval[], params: Params, limit: number): readonly (readonly number[])[];
 }

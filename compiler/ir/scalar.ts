@@ -10,7 +10,7 @@ import { InternalError } from "../core/errors.js";
  * - `cast` converts (float to integer truncates and saturates); `bitcast` keeps the bits.
  * - `keep` is the identity that compilers cannot see through: what is computed before it stays as it is written.
  * - `load` reads element `args[0]` of buffer `slot`; `store` writes `args[1]` there.
- * - `branch`, `loop` hold blocks; `result` is one of their values, `param` a loop's counter or carried value.
+ * - `branch`, `loop`, `while` hold blocks; `result` is one of their values, `param` a loop's counter or carried value.
  * - `input` is a value from outside: an operand of an elementwise op, or a name of the template around the code.
  */
 export type ScalarOpName =
@@ -47,6 +47,7 @@ export type ScalarOpName =
   | "store"
   | "branch"
   | "loop"
+  | "while"
   | "result"
   | "param";
 
@@ -60,10 +61,12 @@ export interface Scalar {
   readonly value?: number;
   /** `input`: its number or name; `load`, `store`: the buffer; `result`, `param`: which one. */
   readonly slot?: number | string;
-  /** `branch`: [then, else]; `loop`: [body]. */
+  /** `branch`: [then, else]; `loop`: [body]; `while`: [test, body]. */
   readonly blocks?: readonly Block[];
-  /** `branch`, `loop`: types of their results. `loop`: `args` are [count, ...initial values]. */
+  /** Types of the results of what holds blocks. `loop`: `args` are [count, ...initial values]; `while`: initial values. */
   readonly types?: readonly DType[];
+  /** `param`: arithmetic on it is rounded step by step, as it is written. Sums have no such fixed rounding. */
+  readonly exact?: boolean;
 }
 
 /** Instructions in order, and the values the block hands to what holds it. */
@@ -265,22 +268,39 @@ export class ScalarBuilder {
     return rare().map((x, i) => this.select(condition, x, no[i]!));
   }
 
-  /** Runs `body(i, carried)` for i = 0 … count - 1 and gives the last carried values. */
+  /** Runs `body(i, carried)` for i = 0 … count - 1 and gives the last carried values; `exact` as in `Scalar`. */
   loop(
     count: Scalar,
     init: readonly Scalar[],
     body: (i: Scalar, carried: readonly Scalar[]) => readonly Scalar[],
+    exact = false,
   ): Scalar[] {
     if (isConst(count) && count.value === 0) return [...init];
-    const params = (["u32", ...init.map((x) => x.type)] as DType[]).map(
-      (type, slot): Scalar => ({ id: this.#next++, op: "param", type, args: [], slot }),
-    );
+    const params = this.#params(["u32", ...init.map((x) => x.type)], exact);
     const block = this.#block(params, () => body(params[0]!, params.slice(1)));
     return this.#region("loop", [count, ...init], [block]);
   }
 
-  #region(op: "branch" | "loop", args: readonly Scalar[], blocks: Block[]): Scalar[] {
-    const types = blocks[0]!.results.map((x) => x.type);
+  /** Runs `body` as long as `test` holds for what is carried, and gives the last carried values. */
+  while(
+    init: readonly Scalar[],
+    test: (carried: readonly Scalar[]) => Scalar,
+    body: (carried: readonly Scalar[]) => readonly Scalar[],
+  ): Scalar[] {
+    const params = this.#params(
+      init.map((x) => x.type),
+      true,
+    );
+    const blocks = [this.#block(params, () => [test(params)]), this.#block(params, () => body(params))];
+    return this.#region("while", init, blocks, blocks[1]!);
+  }
+
+  #params(types: readonly DType[], exact: boolean): Scalar[] {
+    return types.map((type, slot): Scalar => ({ id: this.#next++, op: "param", type, args: [], slot, exact }));
+  }
+
+  #region(op: "branch" | "loop" | "while", args: readonly Scalar[], blocks: Block[], giver = blocks[0]!): Scalar[] {
+    const types = giver.results.map((x) => x.type);
     const region: Scalar = { id: this.#next++, op, type: "bool", args, blocks, types };
     this.#push(region);
     return types.map((type, slot) => {

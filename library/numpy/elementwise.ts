@@ -1,7 +1,9 @@
 // Elementwise functions under their numpy names, with broadcasting and promotion.
 import { checkDType, type DType } from "../../compiler/core/dtype.js";
+import { ValueError } from "../../compiler/core/errors.js";
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
+import { hereText } from "../../compiler/trace/here.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 import { withPlace } from "../../compiler/trace/trace.js";
 import { alike, operand, promotedDType, toDType, together } from "./promote.js";
@@ -193,8 +195,16 @@ export const logicalXor = logical("logicalXor", ops.xor);
 /** x is zero. */
 export const logicalNot = (x: TensorLike): Tensor => ops.not(truth(x, "logicalNot"));
 
-/** `yes` where `condition` holds, else `no`, all broadcast together. */
+/**
+ * `yes` where `condition` holds, else `no`, all broadcast together. NumPy's form with the condition alone, which gives
+ * as many places as there are true entries, is a `ValueError`: shapes do not depend on values.
+ */
 export function where(condition: TensorLike, yes: TensorLike, no: TensorLike): Tensor {
+  if (yes === undefined || no === undefined) {
+    throw new ValueError(
+      `where: two cases are wanted beside the condition; the places of true entries alone would be as many as the values say\n  choose with where(condition, yes, no), count with condition.sum(), or find the first one with condition.argmax()${hereText()}`,
+    );
+  }
   const cases = [operand(yes, "where"), operand(no, "where")];
   const dtype = promotedDType(cases);
   const [c, a, b] = alike("where", [truth(condition, "where"), ...cases.map((x) => toDType(x, dtype, "where"))]);

@@ -15,12 +15,16 @@ import { checkPresent, lostError } from "../value.js";
 import { BindGroupCache } from "./bindings.js";
 import { type BufferOwner, BufferPool, type DeviceBuffer } from "./buffers.js";
 import type { OpenDevice } from "./device.js";
+import { drive } from "./drive.js";
 import { PipelineCache } from "./pipelines.js";
-import { checkPeak, type Prepared, prepare, type Step } from "./prepare.js";
+import { type Action, checkPeak, type Prepared, prepare, type Step } from "./prepare.js";
 import { blame, guard } from "./risk.js";
 import { Batch, Stream } from "./stream.js";
 import { Reader, upload } from "./transfer.js";
 import { BUFFER_USAGE } from "./usage.js";
+
+/** The word that says whether a loop goes on. */
+const FLAG: Aval = { dtype: "u32", shape: [] };
 
 /** Scalars on the device at a time. */
 const SCALARS = 256;
@@ -90,16 +94,37 @@ export class DawnBackend implements Backend, BufferOwner {
     const slots = this.#slots;
     slots.length = 0;
     try {
-      for (let i = 0; i < inputs.length; i++) {
-        const x = inputs[i]!;
-        const { aval } = graph.inputs[i]!;
-        if (program.reads[i]) slots[i] = this.#place(x, aval);
-        else if (x instanceof Storage) checkPresent(x, aval);
-      }
+      this.#placeAll(program, inputs, slots);
       this.#encode(program, slots, inputs.length);
     } finally {
-      for (const buffer of this.#evicted) buffer.free();
-      this.#evicted.length = 0;
+      this.#freeEvicted();
+    }
+    return this.#results(program, inputs, slots);
+  }
+
+  isDriven(graph: Graph, label: string): boolean {
+    return (this.#programs.get(graph) ?? this.#prepare(graph, label)).isDriven;
+  }
+
+  async drive(graph: Graph, inputs: readonly Input[], label: string): Promise<Storage[]> {
+    this.#open.checkRunning();
+    const program = this.#programs.get(graph) ?? this.#prepare(graph, label);
+    checkPeak(program);
+    for (const { pipeline } of program.steps) if (pipeline.risk?.error) throw pipeline.risk.error;
+    budget.reserve(program.totalOutputBytes);
+    const slots: DeviceBuffer[] = [];
+    const first = inputs.length + program.outputBytes.length;
+    try {
+      this.#placeAll(program, inputs, slots);
+      slots.length = inputs.length;
+      for (const bytes of [...program.outputBytes, ...program.scratchBytes]) slots.push(this.#pool.acquire(bytes));
+      await drive(program.actions, {
+        encode: (actions) => this.#encodeActions(actions, program.steps, slots, inputs.length),
+        isSet: async (slot) => (await this.read(slots[slot]!, FLAG))[0] === 1,
+      });
+    } finally {
+      for (const buffer of slots.splice(first)) this.#pool.release(buffer);
+      this.#freeEvicted();
     }
     return this.#results(program, inputs, slots);
   }
@@ -151,6 +176,21 @@ export class DawnBackend implements Backend, BufferOwner {
     });
   }
 
+  /** Puts the buffers of the operands that are read in their slots. */
+  #placeAll({ graph, reads }: Prepared, inputs: readonly Input[], slots: DeviceBuffer[]): void {
+    for (let i = 0; i < inputs.length; i++) {
+      const x = inputs[i]!;
+      const { aval } = graph.inputs[i]!;
+      if (reads[i]) slots[i] = this.#place(x, aval);
+      else if (x instanceof Storage) checkPresent(x, aval);
+    }
+  }
+
+  #freeEvicted(): void {
+    for (const buffer of this.#evicted) buffer.free();
+    this.#evicted.length = 0;
+  }
+
   /** The buffer that holds an operand; uploads what is only on the host. */
   #place(x: Input, aval: Aval): DeviceBuffer {
     if (!(x instanceof Storage)) return this.#scalar(bitsOf(x.value, x.aval.dtype));
@@ -200,27 +240,43 @@ export class DawnBackend implements Backend, BufferOwner {
   }
 
   /** Adds buffers for outputs to `slots`, and encodes the dispatches. */
-  #encode({ steps, scratchBytes, outputBytes }: Prepared, slots: DeviceBuffer[], inputs: number): void {
+  #encode({ steps, actions, scratchBytes, outputBytes }: Prepared, slots: DeviceBuffer[], inputs: number): void {
     slots.length = inputs;
     for (const bytes of outputBytes) slots.push(this.#pool.acquire(bytes));
     if (steps.length === 0) return;
     const outputs = slots.length;
     for (const bytes of scratchBytes) slots.push(this.#pool.acquire(bytes));
+    this.#encodeActions(actions, steps, slots, inputs);
+    for (let i = slots.length - 1; i >= outputs; i--) this.#pool.release(slots[i]!);
+    slots.length = outputs;
+  }
+
+  /** Encodes without looking at the device in between. `steps` are those of the whole program. */
+  #encodeActions(
+    actions: readonly Action[],
+    steps: readonly Step[],
+    slots: readonly DeviceBuffer[],
+    inputs: number,
+  ): void {
     // Dawn drops a batch as a whole: what it may refuse stands alone in one
     const isFresh = isRisky(steps, slots, inputs);
     if (isFresh) this.stream.flush();
     const { batch } = this.stream;
     batch.isFresh = isFresh;
     for (let i = inputs; i < slots.length; i++) slots[i]!.batch = batch;
-    const encode = (): void => {
-      for (const step of steps) this.#encodeStep(step, slots, batch);
-    };
+    const encode = (): void => this.#encodeAll(actions, slots, batch);
     if (isFresh) batch.add(guard(this.device, blame("bind buffers"), encode).risk);
     else encode();
-    for (let i = slots.length - 1; i >= outputs; i--) this.#pool.release(slots[i]!);
-    slots.length = outputs;
     if (isFresh) this.stream.flush();
     else this.stream.endProgram();
+  }
+
+  #encodeAll(actions: readonly Action[], slots: readonly DeviceBuffer[], batch: Batch): void {
+    for (const action of actions) {
+      if (!("kind" in action)) this.#encodeStep(action, slots, batch);
+      else if (action.kind === "while") throw new InternalError("a loop with an open end was encoded");
+      else for (let i = 0; i < action.count; i++) this.#encodeAll(i % 2 === 0 ? action.even : action.odd, slots, batch);
+    }
   }
 
   #encodeStep(step: Step, slots: readonly DeviceBuffer[], batch: Batch): void {
