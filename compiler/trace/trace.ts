@@ -45,7 +45,9 @@ export class Trace implements TraceOwner {
   /** A new input that stands for `source`, here and in traces within. */
   standIn(source: Tensor): void {
     this.#standIns ??= new Map();
-    this.#standIns.set(identityOf(source), this.input(source.aval));
+    const made = this.input(source.aval);
+    this.#standIns.set(identityOf(source), made);
+    standsFor.set(made.traced!.atom, source);
   }
 
   /** What stands for `x` in this trace or one around it. */
@@ -72,7 +74,7 @@ export class Trace implements TraceOwner {
       v = newVar(x.aval);
       this.#captured.set(identity, v);
       this.captures.push(x);
-      this.sources.push(source);
+      this.sources.push((traced && standsFor.get(traced.atom)) ?? source);
     }
     return v;
   }
@@ -87,6 +89,9 @@ export class Trace implements TraceOwner {
     };
   }
 }
+
+/** What inputs stand for that were made by `standIn`. */
+const standsFor = new WeakMap<Var, Tensor>();
 
 /** Tensors of one traced value are the same value. */
 const identityOf = (x: Tensor): unknown => x.traced?.atom ?? x;
