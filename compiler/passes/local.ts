@@ -131,6 +131,7 @@ function isLocalEqn(eqn: Eqn, own: readonly boolean[], lane: ReadonlySet<Atom>):
     case "contraction":
       return !own.includes(true) && !foldsMuch(eqn);
     case "opaque":
+    case "collective":
       return false;
     case "region":
       return isLocalWith(eqn, new Set(inputs.filter((x) => lane.has(x))), true);
