@@ -4,7 +4,7 @@ const layers = {
   "compiler/ir": ["compiler/core"],
   "compiler/scalar": ["compiler/core", "compiler/ir"],
   "compiler/trace": ["compiler/core", "compiler/ir", "compiler/scalar"],
-  "compiler/ops": ["compiler/core", "compiler/ir", "compiler/scalar", "compiler/trace"],
+  "compiler/ops": ["compiler/core", "compiler/ir", "compiler/scalar", "compiler/trace", "kernels"],
   "compiler/frontend": ["compiler/core", "compiler/ir", "compiler/scalar", "compiler/trace", "compiler/ops"],
   "compiler/transforms": [
     "compiler/core",
@@ -15,7 +15,7 @@ const layers = {
     "compiler/frontend",
   ],
   "compiler/passes": ["compiler/core", "compiler/ir", "compiler/scalar", "compiler/trace", "compiler/ops"],
-  "compiler/codegen": ["compiler/core", "compiler/ir", "compiler/scalar", "compiler/ops", "kernels"],
+  "compiler/codegen": ["compiler/core", "compiler/ir", "compiler/scalar", "compiler/trace", "compiler/ops", "kernels"],
   "compiler/compile.ts": ["compiler", "kernels"],
   "compiler/report.ts": ["compiler"],
   kernels: [],

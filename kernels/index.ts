@@ -5,9 +5,13 @@ const read = (name: string): string => readFileSync(new URL(`./${name}.wgsl`, im
 
 /** Every template's text, by name. */
 export const templates = {
+  copy: read("copy"),
   map: read("map"),
   "reduce-row": read("reduce-row"),
   matmul: read("matmul"),
+  cumulative: read("cumulative"),
+  "sort-tile": read("sort-tile"),
+  "sort-merge": read("sort-merge"),
 } as const;
 
 export type TemplateName = keyof typeof templates;

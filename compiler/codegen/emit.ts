@@ -1,12 +1,14 @@
 // One fused kernel to its dispatches: chooses the template by the shape of the work.
+import { InternalError } from "../core/errors.js";
 import type { Eqn } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
 import type { ReduceParams } from "../ir/op.js";
 import type { Names } from "../ir/print.js";
 import type { DeviceLimits, Launch } from "../ir/program.js";
 import { someTerms } from "./folds.js";
-import { emitColumns, emitMap } from "./map.js";
+import { emitColumns, emitLanes, emitMap } from "./map.js";
 import { emitMatmul } from "./matmul.js";
+import { emitOpaque } from "./opaque.js";
 import { emitRows } from "./rows.js";
 
 /** Sides of a matrix product from which tiles pay. */
@@ -22,6 +24,9 @@ const MANY_INVOCATIONS = 65536;
 export function emitKernel(kernel: FusedKernel, limits: DeviceLimits, names: Names): Launch[] {
   if (kernel.size === 0 || kernel.stores.length === 0) return [];
   if (kernel.kind === "map") return [emitMap(kernel, limits, names)];
+  if (kernel.kind === "lanes") return [emitLanes(kernel, limits, names)];
+  if (kernel.kind === "opaque") return emitOpaque(kernel, limits, names);
+  if (kernel.kind === "region") throw new InternalError(`emit: ${kernel.roots[0]!.op.name} holds Graphs`);
   const [root] = kernel.roots as [Eqn];
   if (isTiled(root, limits)) return [emitMatmul(kernel, names)];
   const terms = someTerms(kernel)[0]!.count;

@@ -4,7 +4,9 @@ import type { Eqn, Graph, Var } from "../ir/graph.js";
 import type { FusedGraph, FusedKernel } from "../ir/kernel.js";
 import type { ReduceParams } from "../ir/op.js";
 import type { DeviceLimits } from "../ir/program.js";
-import { costOf, isRoot, memoryOf, readsInPlace, stateSizeOf } from "./cost.js";
+import { isStacked, laneShape } from "../ir/region.js";
+import { costOf, memoryOf, readsInPlace, stateSizeOf } from "./cost.js";
+import { isRoot, needsMemory } from "./root.js";
 import { chooseStores, MAX_INSTRUCTIONS, type StoreReason, type Stores } from "./store.js";
 
 /** A kernel while it grows. */
@@ -24,10 +26,11 @@ interface Group {
 /**
  * Merges equations into kernels. Stored variables of one size share a kernel when none has to wait for the other and
  * the device can bind what they read; what follows a reduction or contraction element by element becomes its epilogue,
- * what comes before it its prologue.
+ * what comes before it its prologue. An equation that needs memory is a kernel by itself.
  *
- * Before: dce has run (an unread result would be stored for nothing); narrow has run; outputs are variables.
- * After: every kernel stores arrays of one size, and fits the device's bindings.
+ * Before: dce has run (an unread result would be stored for nothing); narrow has run; outputs are variables, and so are
+ * the operands of equations that need memory.
+ * After: every kernel but those stores arrays of one size, and fits the device's bindings.
  */
 export function fuse(graph: Graph, limits: DeviceLimits): FusedGraph {
   const producer = new Map<Var, Eqn>();
@@ -35,7 +38,7 @@ export function fuse(graph: Graph, limits: DeviceLimits): FusedGraph {
   const stores = chooseStores(graph, limits);
   const groups = group(graph, producer, stores, limits);
   const memory = graph.outputs.map((x) => memoryOf(x as Var, producer));
-  return { graph, kernels: finish(graph, groups, stores, new Set(memory)), memory };
+  return { graph, kernels: finish(graph, producer, groups, stores, new Set(memory)), memory };
 }
 
 /** Puts each stored variable in the first group it fits, else in a new one. */
@@ -47,7 +50,12 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
     for (const v of eqn.outputs) {
       if (!stores.has(v)) continue;
       const cone = coneOf(v, producer, (x) => inputs.has(x) || stores.has(x));
-      const home = groups.find((g) => fits(g, v, eqn, cone, groupOf, limits)) ?? newGroup(v, groups);
+      const size = sizeOf(laneShape(eqn, eqn.outputs.indexOf(v)));
+      const own = (g: Group): boolean => g.roots.includes(eqn) && (needsMemory(eqn) || g.size === size);
+      const home =
+        (eqn.op.kind === "opaque" || eqn.op.kind === "region"
+          ? groups.find(own)
+          : groups.find((g) => fits(g, v, eqn, cone, groupOf, limits))) ?? newGroup(size, groups);
       join(home, v, eqn, cone, groupOf, groups);
       groupOf.set(v, home);
     }
@@ -55,10 +63,10 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
   return groups;
 }
 
-function newGroup(v: Var, groups: Group[]): Group {
+function newGroup(size: number, groups: Group[]): Group {
   const made: Group = {
     id: groups.length,
-    size: sizeOf(v.aval.shape),
+    size,
     roots: [],
     members: [],
     eqns: new Set(),
@@ -106,7 +114,7 @@ function coneOf(root: Var, producer: ReadonlyMap<Var, Eqn>, inMemory: (v: Var) =
 }
 
 function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, Group>, limits: DeviceLimits): boolean {
-  if (g.size !== sizeOf(v.aval.shape) || g.size === 0) return false;
+  if (g.size !== sizeOf(v.aval.shape) || g.size === 0 || g.roots.some(needsMemory)) return false;
   if (isRoot(eqn) && !(g.roots.length > 0 && g.members.length === g.roots.length && foldsAlike(g.roots[0]!, eqn)))
     return false;
   if (g.cost + cone.cost > MAX_INSTRUCTIONS) return false;
@@ -115,8 +123,8 @@ function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, 
   for (const [leaf, inPlace] of cone.leaves) {
     const from = groupOf.get(leaf);
     if (from === g) {
-      // a prologue cannot read what the kernel has yet to compute
-      if (!inPlace || isRoot(eqn)) return false;
+      // a prologue cannot read what the kernel has yet to compute, and entries of a scan are past
+      if (!inPlace || isRoot(eqn) || g.roots.some((root) => isStackedVar(root, leaf))) return false;
       continues = true;
     } else {
       if (from?.before.has(g)) return false;
@@ -128,6 +136,8 @@ function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, 
   const carried = roots.reduce((sum, root) => sum + stateSizeOf(root), 0);
   return continues && loads.size + carried + g.members.length + 1 <= limits.maxStorageBuffers;
 }
+
+const isStackedVar = (eqn: Eqn, v: Var): boolean => eqn.outputs.includes(v) && isStacked(eqn, eqn.outputs.indexOf(v));
 
 /** Two reductions over the same axes of operands of the same shape run in one loop. */
 function foldsAlike(a: Eqn, b: Eqn): boolean {
@@ -146,7 +156,7 @@ function join(
   groups: readonly Group[],
 ): void {
   g.members.push(v);
-  if (isRoot(eqn)) g.roots.push(eqn);
+  if (isRoot(eqn) && !g.roots.includes(eqn)) g.roots.push(eqn);
   for (const e of cone.eqns) g.eqns.add(e);
   g.cost += cone.cost;
   for (const leaf of cone.leaves.keys()) {
@@ -160,7 +170,13 @@ function join(
 }
 
 /** Groups in an order in which everything is stored before it is read; keeps what others read and drops the rest. */
-function finish(graph: Graph, groups: readonly Group[], stores: Stores, outputs: ReadonlySet<Var>): FusedKernel[] {
+function finish(
+  graph: Graph,
+  producer: ReadonlyMap<Var, Eqn>,
+  groups: readonly Group[],
+  stores: Stores,
+  outputs: ReadonlySet<Var>,
+): FusedKernel[] {
   const readByOthers = new Set(groups.flatMap((g) => [...g.loads]));
   const place = new Map(graph.eqns.map((eqn, i) => [eqn, i]));
   const order = new Map([...graph.inputs, ...graph.eqns.flatMap((eqn) => eqn.outputs)].map((v, i) => [v, i]));
@@ -174,18 +190,35 @@ function finish(graph: Graph, groups: readonly Group[], stores: Stores, outputs:
   };
   groups.forEach(visit);
   return ordered.map((g, i): FusedKernel => {
-    const kept = g.members.filter((v) => outputs.has(v) || readByOthers.has(v));
+    const [root] = g.roots;
+    const alone = root && needsMemory(root) ? root : undefined;
+    const kept = alone ? alone.outputs : g.members.filter((v) => outputs.has(v) || readByOthers.has(v));
     return {
-      kind: g.roots.length === 0 ? "map" : g.roots[0]!.op.kind === "contraction" ? "contract" : "reduce",
+      kind: kindOf(root, alone !== undefined),
       name: `k${i}`,
       roots: g.roots,
       eqns: [...g.eqns].sort((a, b) => place.get(a)! - place.get(b)!),
-      loads: [...g.loads].sort((a, b) => order.get(a)! - order.get(b)!),
+      loads: alone
+        ? alone.inputs.map((x) => memoryOf(x as Var, producer))
+        : [...g.loads].sort((a, b) => order.get(a)! - order.get(b)!),
       stores: kept,
-      size: g.size,
+      size: alone ? kept.reduce((sum, v) => sum + sizeOf(v.aval.shape), 0) : g.size,
       why: kept.map((v) => explain(stores.get(v)!)),
     };
   });
+}
+
+function kindOf(root: Eqn | undefined, alone: boolean): FusedKernel["kind"] {
+  switch (root?.op.kind) {
+    case "contraction":
+      return "contract";
+    case "opaque":
+      return "opaque";
+    case "region":
+      return alone ? "region" : "lanes";
+    default:
+      return root ? "reduce" : "map";
+  }
 }
 
 function explain(reason: StoreReason): string {
@@ -194,6 +227,12 @@ function explain(reason: StoreReason): string {
       return "it is a result";
     case "root":
       return "what is folded over an axis is complete only when its kernel ends";
+    case "loop":
+      return "control flow runs in the kernel, each lane by itself, and its last values are known when it ends";
+    case "own kernel":
+      return "it comes from dispatches of its own";
+    case "operand":
+      return "dispatches of their own read it";
     case "long":
       return `one kernel holds at most ${MAX_INSTRUCTIONS} instructions`;
     case "many buffers":

@@ -1,8 +1,9 @@
 // The first half of fusing: which variables are stored in memory, and which are computed wherever they are needed.
 import { sizeOf } from "../core/shape.js";
-import type { Eqn, Graph, Var } from "../ir/graph.js";
+import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import type { DeviceLimits } from "../ir/program.js";
-import { costOf, isRoot, memoryOf, readsInPlace, stateSizeOf, termsOf } from "./cost.js";
+import { costOf, memoryOf, readsInPlace, stateSizeOf, termsOf } from "./cost.js";
+import { isRoot, needsMemory } from "./root.js";
 
 /** Instructions of one kernel at most: beyond it shaders compile slowly, and some drivers fail. */
 export const MAX_INSTRUCTIONS = 1000;
@@ -20,14 +21,22 @@ const REUSE = 16;
 const MAX_PLACES = 16;
 
 /** Why a variable is stored. */
-export type StoreReason = "output" | "root" | "long" | "many buffers" | "costly to repeat";
+export type StoreReason =
+  | "output"
+  | "root"
+  | "loop"
+  | "own kernel"
+  | "operand"
+  | "long"
+  | "many buffers"
+  | "costly to repeat";
 
 /** Variables that are stored, each with the reason. Inputs are in memory anyway and are not listed. */
 export type Stores = ReadonlyMap<Var, StoreReason>;
 
 /**
- * Decides what is stored. Outputs and the results of reductions and contractions are; so is what would make a kernel
- * too long, make it read more buffers than the device binds, or be computed again and again at a higher price than
+ * Decides what is stored. Outputs and the results of reductions and contractions are, and operands and results of
+ * equations that need memory; so is what would make a kernel too long, make it read more buffers than the device binds, or be computed again and again at a higher price than
  * reading it back.
  */
 export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
@@ -40,14 +49,28 @@ export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
     const v = memoryOf(x, producer);
     if (!inputs.has(v)) stores.set(v, "output");
   }
+  const store = (v: Var, reason: StoreReason): void => {
+    if (!inputs.has(v) && !stores.has(v)) stores.set(v, reason);
+  };
+  const read = readBy(graph);
   for (const eqn of graph.eqns) {
-    for (const v of eqn.outputs) if (isRoot(eqn) && !stores.has(v)) stores.set(v, "root");
+    if (!isRoot(eqn)) continue;
+    for (const v of eqn.outputs) if (needsMemory(eqn) || read.has(v)) store(v, rootReason(eqn));
+    if (!needsMemory(eqn)) continue;
+    for (const x of eqn.inputs) if (x.kind === "var") store(memoryOf(x, producer), "operand");
   }
   cutLongCones(graph, producer, stores, limits);
   cutRepeats(graph, stores);
   // what is stored now is one buffer more for who also reads what it was computed from
   cutLongCones(graph, producer, stores, limits);
   return stores;
+}
+
+const readBy = (graph: Graph): Set<Atom> => new Set([...graph.eqns.flatMap((eqn) => eqn.inputs), ...graph.outputs]);
+
+function rootReason(eqn: Eqn): StoreReason {
+  if (needsMemory(eqn)) return "own kernel";
+  return eqn.op.kind === "region" ? "loop" : "root";
 }
 
 /** Forward: what each variable takes to compute from memory. */

@@ -42,7 +42,7 @@ export class BindGroupCache {
   });
   readonly #remove = (group: BindGroup): void => this.#groups.delete(group.key);
 
-  /** `zero` is the uniform buffer of zeros that layouts with `usesZero` bind last. */
+  /** `zero` is the uniform buffer of zeros that some layouts bind among the others. */
   constructor(device: GPUDevice, zero: GPUBuffer) {
     this.#device = device;
     this.#zero = zero;
@@ -54,8 +54,9 @@ export class BindGroupCache {
     for (const buffer of buffers) key += ` ${buffer.id}`;
     const found = this.#groups.get(key);
     if (found) return found;
-    const entries: GPUBindGroupEntry[] = buffers.map(({ gpu }, binding) => ({ binding, resource: { buffer: gpu } }));
-    if (layout.usesZero) entries.push({ binding: buffers.length, resource: { buffer: this.#zero } });
+    const bound = buffers.map(({ gpu }) => gpu);
+    if (layout.zeroAt !== undefined) bound.splice(layout.zeroAt, 0, this.#zero);
+    const entries: GPUBindGroupEntry[] = bound.map((buffer, binding) => ({ binding, resource: { buffer } }));
     const gpu = this.#device.createBindGroup({ layout: layout.bindings, entries });
     const made = new BindGroup(gpu, key, [...buffers], this.#remove);
     this.#groups.set(key, made);

@@ -8,10 +8,11 @@ import { STAGE_COMPUTE } from "./usage.js";
 
 const CAPACITY = 4096;
 
-/** What a kernel binds: so many arrays to read, then to write, then perhaps the zeros. */
+/** What a kernel binds: so many arrays to read, then to write, then perhaps the zeros, then its guards. */
 export interface Layout {
   readonly id: number;
-  readonly usesZero: boolean;
+  /** Binding of the zeros. */
+  readonly zeroAt: number | undefined;
   readonly bindings: GPUBindGroupLayout;
   readonly pipeline: GPUPipelineLayout;
 }
@@ -32,12 +33,12 @@ export class PipelineCache {
     this.#device = device;
   }
 
-  get({ name, wgsl, reads, writes, usesZero }: Dispatch): Pipeline {
+  get({ name, wgsl, reads, writes, usesZero, guards }: Dispatch): Pipeline {
     // names in comments differ between kernels that are otherwise the same
     const code = wgsl.replaceAll(/ *\/\/.*/g, "");
     const found = this.#pipelines.get(code);
     if (found) return found;
-    const layout = this.#layout(reads.length, writes.length, usesZero);
+    const layout = this.#layout(reads.length, writes.length, usesZero, guards.length);
     const pipeline = this.#create(name, wgsl, layout);
     this.#pipelines.set(code, pipeline);
     return pipeline;
@@ -68,19 +69,20 @@ export class PipelineCache {
     return pipeline;
   }
 
-  #layout(reads: number, writes: number, usesZero: boolean): Layout {
-    const key = `${reads} ${writes} ${usesZero}`;
+  #layout(reads: number, writes: number, usesZero: boolean, guards: number): Layout {
+    const key = `${reads} ${writes} ${usesZero} ${guards}`;
     let layout = this.#layouts.get(key);
     if (!layout) {
       const types: GPUBufferBindingType[] = [
         ...new Array<GPUBufferBindingType>(reads).fill("read-only-storage"),
         ...new Array<GPUBufferBindingType>(writes).fill("storage"),
         ...(usesZero ? (["uniform"] as const) : []),
+        ...new Array<GPUBufferBindingType>(guards).fill("read-only-storage"),
       ];
       const entries = types.map((type, binding) => ({ binding, visibility: STAGE_COMPUTE, buffer: { type } }));
       const bindings = this.#device.createBindGroupLayout({ entries });
       const pipeline = this.#device.createPipelineLayout({ bindGroupLayouts: [bindings] });
-      layout = { id: this.#layouts.size, usesZero, bindings, pipeline };
+      layout = { id: this.#layouts.size, zeroAt: usesZero ? reads + writes : undefined, bindings, pipeline };
       this.#layouts.set(key, layout);
     }
     return layout;

@@ -4,7 +4,7 @@ import { DEVICE_ELEMENT_BYTES } from "../../compiler/core/dtype.js";
 import { MemoryError } from "../../compiler/core/errors.js";
 import { sizeOf } from "../../compiler/core/shape.js";
 import type { Graph } from "../../compiler/ir/graph.js";
-import type { BufferRef, DeviceLimits, Program, ResultRef } from "../../compiler/ir/program.js";
+import type { BufferRef, DeviceLimits, Donation, Program, ResultRef } from "../../compiler/ir/program.js";
 import { hereText } from "../../compiler/trace/here.js";
 import { budget, showBytes } from "../budget.js";
 import type { BindGroup } from "./bindings.js";
@@ -20,14 +20,36 @@ export interface Step {
   group: BindGroup | undefined;
 }
 
+/** A dispatch, or a loop of them. */
+export type Action = Step | Repeat | While;
+
+export interface Repeat {
+  readonly kind: "repeat";
+  readonly count: number;
+  readonly even: readonly Action[];
+  readonly odd: readonly Action[];
+}
+
+/** Goes on as long as the first word in slot `flag` is 1. */
+export interface While {
+  readonly kind: "while";
+  readonly flag: number;
+  readonly body: readonly Action[];
+}
+
 export interface Prepared {
   readonly graph: Graph;
   readonly steps: readonly Step[];
+  /** The steps in the order they run. */
+  readonly actions: readonly Action[];
+  /** The host has to look at the device while it runs. */
+  readonly isDriven: boolean;
   readonly results: readonly ResultRef[];
   /** Whether some step reads the input; the others need not be on the device. */
   readonly reads: readonly boolean[];
   readonly outputBytes: readonly number[];
-  readonly totalOutputBytes: number;
+  /** By output: the input whose memory it may take. */
+  readonly donations: readonly (Donation | undefined)[];
   readonly scratchBytes: readonly number[];
   readonly peakBytes: number;
 }
@@ -40,18 +62,45 @@ export function prepare(
   device: { readonly name: string; readonly limits: DeviceLimits },
 ): Prepared {
   checkSizes(graph, program, device);
-  const { outputBytes, scratchBytes, results, peakBytes } = program;
+  const { outputBytes, scratchBytes, results, peakBytes, donations = [] } = program;
   const firstOf = { input: 0, output: graph.inputs.length, scratch: graph.inputs.length + outputBytes.length };
   const slotOf = ({ kind, index }: BufferRef): number => firstOf[kind] + index;
-  const dispatches = program.dispatches.filter(({ workgroups }) => !workgroups.includes(0));
-  const steps = dispatches.map((dispatch): Step => {
-    const slots = [...dispatch.reads, ...dispatch.writes].map(slotOf);
-    return { pipeline: pipelines.get(dispatch), slots, workgroups: dispatch.workgroups, group: undefined };
+  const byDispatch = program.dispatches.map((dispatch): Step | undefined => {
+    const { reads, writes, guards, workgroups } = dispatch;
+    if (workgroups.includes(0)) return undefined;
+    const slots = [...reads, ...writes, ...guards.map(({ buffer }) => buffer)].map(slotOf);
+    return { pipeline: pipelines.get(dispatch), slots, workgroups, group: undefined };
   });
+  const steps = byDispatch.filter((step) => step !== undefined);
+  const actionsOf = (list: Program["schedule"]): Action[] =>
+    list.flatMap((step): Action[] => {
+      if (typeof step === "number") return byDispatch[step] ? [byDispatch[step]] : [];
+      if (step.kind === "while") return [{ kind: "while", flag: slotOf(step.flag), body: actionsOf(step.body) }];
+      return [{ ...step, even: actionsOf(step.even), odd: actionsOf(step.odd) }];
+    });
+  const actions = actionsOf(program.schedule);
   const used = new Set(steps.flatMap(({ slots }) => slots));
+  for (const { input, inPlace } of donations) if (inPlace) used.add(input);
   const reads = graph.inputs.map((_, i) => used.has(i));
-  const totalOutputBytes = outputBytes.reduce((sum, n) => sum + n, 0);
-  return { graph, steps, results, reads, outputBytes, totalOutputBytes, scratchBytes, peakBytes };
+  const byOutput = outputBytes.map((_, k) => donations.find(({ output }) => output === k));
+  return {
+    graph,
+    steps,
+    actions,
+    isDriven: actions.some(isDriven),
+    results,
+    reads,
+    outputBytes,
+    donations: donations.length > 0 ? byOutput : [],
+    scratchBytes,
+    peakBytes,
+  };
+}
+
+/** There is a loop in it whose end only the device knows. */
+export function isDriven(action: Action): boolean {
+  if (!("kind" in action)) return false;
+  return action.kind === "while" || action.even.some(isDriven) || action.odd.some(isDriven);
 }
 
 /** Throws `MemoryError` when the program's arrays together exceed the budget. */

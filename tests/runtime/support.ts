@@ -34,6 +34,7 @@ export const affine = (n: number, scale: number, shift: number, more: Partial<Di
   reads: [{ kind: "input", index: 0 }],
   writes: [{ kind: "output", index: 0 }],
   usesZero: false,
+  guards: [],
   workgroups: [Math.ceil(n / 64), 1, 1],
   ...more,
 });
@@ -47,6 +48,7 @@ export function program(graph: Graph, dispatches: readonly Dispatch[], more: Par
   return {
     graph,
     dispatches,
+    schedule: dispatches.map((_, i) => i),
     results: graph.outputs.map(({ aval }, index) => ({ aval, from: { kind: "output", index } })),
     outputBytes: graph.outputs.map(() => bytes),
     scratchBytes: new Array<number>(Math.max(-1, ...scratch.map(({ index }) => index)) + 1).fill(bytes),

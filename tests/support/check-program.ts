@@ -13,13 +13,16 @@ export function faultsOfFused({ graph, kernels, memory }: FusedGraph, limits: De
   const stored = new Set<Var>(graph.inputs);
   for (const { name, kind, roots, loads, stores, size, why } of kernels) {
     for (const v of loads) if (!stored.has(v)) faults.push(`${name} loads what no earlier kernel stored`);
+    // an equation by itself stores results of any size, and its dispatches bind what each of them needs
+    const alone = kind === "opaque" || kind === "region" || kind === "lanes";
     for (const v of stores) {
       if (stored.has(v)) faults.push(`${name} stores what was there before`);
-      if (sizeOf(v.aval.shape) !== size) faults.push(`${name} stores [${v.aval.shape}] beside ${size} elements`);
+      if (!alone && sizeOf(v.aval.shape) !== size)
+        faults.push(`${name} stores [${v.aval.shape}] beside ${size} elements`);
       stored.add(v);
     }
     if (why.length !== stores.length) faults.push(`${name} does not say why it stores`);
-    if (loads.length + stores.length > limits.maxStorageBuffers)
+    if (!alone && loads.length + stores.length > limits.maxStorageBuffers)
       faults.push(`${name} binds ${loads.length} + ${stores.length}`);
     if ((kind === "map") !== (roots.length === 0)) faults.push(`${name}: a ${kind} with ${roots.length} roots`);
   }
@@ -33,15 +36,15 @@ export function faultsOfProgram(program: Program, limits: DeviceLimits): string[
   const name = ({ kind, index }: BufferRef): string => `${kind}${index}`;
   const bytesOf = { input: bytesOfInputs(program), output: program.outputBytes, scratch: program.scratchBytes };
   const written = new Set(program.graph.inputs.map((_, index) => `input${index}`));
-  for (const { name: kernel, reads, writes, workgroups, wgsl } of program.dispatches) {
-    const [from, to] = [reads.map(name), writes.map(name)];
+  for (const { name: kernel, reads, writes, guards, workgroups, wgsl } of program.dispatches) {
+    const [from, to] = [[...reads, ...guards.map(({ buffer }) => buffer)].map(name), writes.map(name)];
     for (const ref of reads) {
       // of an array without elements there is nothing to write
       const hasElements = bytesOf[ref.kind][ref.index]! > 4;
       if (hasElements && !written.has(name(ref))) faults.push(`${kernel} reads ${name(ref)}, which nobody wrote`);
     }
-    if (new Set([...from, ...to]).size !== from.length + to.length)
-      faults.push(`${kernel} binds a buffer twice: ${from} -> ${to}`);
+    if (new Set(to).size !== to.length || to.some((x) => from.includes(x)))
+      faults.push(`${kernel} writes a buffer that it binds twice: ${from} -> ${to}`);
     if (from.length + to.length > limits.maxStorageBuffers)
       faults.push(`${kernel} binds ${from.length + to.length} buffers`);
     if (workgroups.some((n) => n < 1 || n > limits.maxWorkgroups))

@@ -10,6 +10,7 @@ import {
   type DeviceLimits,
   type Dispatch,
   type Program,
+  type Step,
 } from "../../compiler/ir/program.js";
 import { findAdapter } from "../../runtime/dawn/adapter.js";
 import { OpenDevice } from "../../runtime/dawn/device.js";
@@ -74,10 +75,12 @@ async function runProgram(program: Program, inputs: readonly NDArray[]): Promise
   const zero = buffer(16, BUFFER_USAGE.uniform);
   const encoder = gpu.createCommandEncoder();
   const pass = encoder.beginComputePass();
-  for (const [i, dispatch] of program.dispatches.entries()) {
+  for (const i of flatSchedule(program.schedule)) {
+    const dispatch = program.dispatches[i]!;
     const { pipeline, layout } = pipelines[i]!;
     const bound = [...dispatch.reads, ...dispatch.writes].map(({ kind, index }) => buffers[kind][index]!);
     if (dispatch.usesZero) bound.push(zero);
+    bound.push(...dispatch.guards.map(({ buffer: { kind, index } }) => buffers[kind][index]!));
     const entries = bound.map((b, binding) => ({ binding, resource: { buffer: b } }));
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, gpu.createBindGroup({ layout, entries }));
@@ -105,6 +108,20 @@ async function runProgram(program: Program, inputs: readonly NDArray[]): Promise
   return results;
 }
 
+/**
+ * Dispatches in the order they run. Loops with an open end are given so many turns that those of the tests have come to
+ * theirs: later turns do nothing.
+ */
+function* flatSchedule(steps: readonly Step[]): Generator<number> {
+  for (const step of steps) {
+    if (typeof step === "number") yield step;
+    else if (step.kind === "while") for (let i = 0; i < OPEN_TURNS; i++) yield* flatSchedule(step.body);
+    else for (let i = 0; i < step.count; i++) yield* flatSchedule(i % 2 === 0 ? step.even : step.odd);
+  }
+}
+
+const OPEN_TURNS = 40;
+
 interface Made {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
@@ -113,7 +130,8 @@ interface Made {
 const known = new Map<string, Promise<Made>>();
 
 function pipelineFor(dispatch: Dispatch): Promise<Made> {
-  const key = `${dispatch.reads.length} ${dispatch.writes.length} ${dispatch.usesZero} ${dispatch.wgsl}`;
+  const { reads, writes, usesZero, guards, wgsl } = dispatch;
+  const key = `${reads.length} ${writes.length} ${usesZero} ${guards.length} ${wgsl}`;
   let made = known.get(key);
   if (!made) {
     made = makePipeline(dispatch);
@@ -122,13 +140,14 @@ function pipelineFor(dispatch: Dispatch): Promise<Made> {
   return made;
 }
 
-async function makePipeline({ wgsl, reads, writes, usesZero }: Dispatch): Promise<Made> {
+async function makePipeline({ wgsl, reads, writes, usesZero, guards }: Dispatch): Promise<Made> {
   const { gpu } = await testDevice();
   await checkWgsl(wgsl);
   const types: GPUBufferBindingType[] = [
     ...reads.map((): GPUBufferBindingType => "read-only-storage"),
     ...writes.map((): GPUBufferBindingType => "storage"),
     ...(usesZero ? (["uniform"] as const) : []),
+    ...guards.map((): GPUBufferBindingType => "read-only-storage"),
   ];
   gpu.pushErrorScope("validation");
   const layout = gpu.createBindGroupLayout({
