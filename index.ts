@@ -8,7 +8,24 @@ export type { Nested } from "./compiler/core/ndarray.js";
 export type { Shape } from "./compiler/core/shape.js";
 export type { TensorLike } from "./compiler/trace/create.js";
 export { Tensor } from "./compiler/trace/tensor.js";
-export { jvp, vjp } from "./compiler/transforms/directional.js";
+export { type CheckpointOptions, checkpoint, stopGradient } from "./compiler/transforms/checkpoint.js";
+export {
+  type AllGatherOptions,
+  type AxisNames,
+  allGather,
+  axisIndex,
+  axisSize,
+  type PsumScatterOptions,
+  pmax,
+  pmean,
+  pmin,
+  psum,
+  psumScatter,
+} from "./compiler/transforms/collectives.js";
+export { customJvp } from "./compiler/transforms/custom-jvp.js";
+export { customVjp } from "./compiler/transforms/custom-vjp.js";
+export { customVmap } from "./compiler/transforms/custom-vmap.js";
+export { type JvpOptions, jvp, linearize, vjp, vjpWithAux } from "./compiler/transforms/directional.js";
 export { type Gradients, type GradOptions, grad, valueAndGrad } from "./compiler/transforms/grad.js";
 export { hessian, type JacobianOptions, jacfwd, jacrev } from "./compiler/transforms/jacobian.js";
 // For tools, such as `lanewise dump`: not for programs, and not held stable between versions.

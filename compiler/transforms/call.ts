@@ -1,7 +1,8 @@
 // Calls of transformed functions: arguments and results as trees of tensors.
 
-import { LanewiseError, TraceError } from "../core/errors.js";
-import { type Flat, flatten, type Path, showPath, type TreeDef, unflatten } from "../core/tree.js";
+import { type Aval, sameAval, showAval } from "../core/aval.js";
+import { DTypeError, LanewiseError, ShapeError, TraceError } from "../core/errors.js";
+import { type Flat, flatten, type Path, showPath, showTree, type TreeDef, unflatten } from "../core/tree.js";
 import { checkHazards } from "../frontend/lint.js";
 import { functionSource, parameterNames } from "../frontend/source.js";
 import { fill } from "../ops/index.js";
@@ -176,7 +177,41 @@ export function resultLeaves(transform: string, fn: AnyFunction, result: unknown
   return { outputs, def, paths };
 }
 
-function flattenResult(transform: string, fn: AnyFunction, result: unknown): { outputs: Operand[]; rest: TreeDef } {
+/** What the user's function gave, all of it tensors. */
+export function flattenResult(
+  transform: string,
+  fn: AnyFunction,
+  result: unknown,
+): { outputs: Operand[]; rest: TreeDef } {
   const { outputs, def } = resultLeaves(transform, fn, result);
   return { outputs: outputs.map((x) => (isLiteral(x) ? fill(x, []) : x)), rest: def };
+}
+
+/**
+ * Leaves of a tree that has the structure `def` and leaves of these types, which for integers are not looked at unless
+ * `integersToo`. Throws `ShapeError` or `DTypeError` naming the `what` that does not fit.
+ */
+export function leavesLike(
+  label: string,
+  what: string,
+  tree: unknown,
+  def: TreeDef,
+  types: readonly Aval[],
+  integersToo = false,
+): Operand[] {
+  const flat = flatten(tree, isLeaf);
+  if (showTree(flat.def) !== showTree(def)) {
+    throw new ShapeError(
+      `${label}: the ${what} has structure ${showTree(flat.def)}, but ${showTree(def)} is wanted${hereText()}`,
+    );
+  }
+  return flat.leaves.map((x, i): Operand => {
+    const place = `${what}${showPath(flat.paths[i]!) === "" ? "" : ` at ${showPath(flat.paths[i]!)}`}`;
+    if (!isTensorLike(x)) throw new DTypeError(`${label}: the ${place} is no tensor and no number${hereText()}`);
+    const leaf = argument(x);
+    const type = types[i]!;
+    if ((type.dtype !== "f32" && !integersToo) || sameAval(leaf.aval, type)) return leaf;
+    const Wrong = leaf.aval.dtype === type.dtype ? ShapeError : DTypeError;
+    throw new Wrong(`${label}: the ${place} is ${showAval(leaf.aval)}, but ${showAval(type)} is wanted${hereText()}`);
+  });
 }
