@@ -16,7 +16,10 @@ export type Relation =
   | "grad(jit(vmap)) = grads of the lanes"
   | "GPU = CPU"
   | "GPU = CPU on special values"
-  | "GPU = CPU on constants";
+  | "GPU = CPU on constants"
+  | "vmap(grad) on the GPU = loop of grads on the CPU"
+  | "jvp on the GPU = jvp on the CPU"
+  | "jvp of grad on the GPU = on the CPU";
 
 const reverse: readonly Relation[] = [
   "⟨ct, jvp⟩ = ⟨transpose, dx⟩",
@@ -26,9 +29,16 @@ const reverse: readonly Relation[] = [
   "grad(vmap) = grads of the lanes",
   "jit(vmap(grad)) = vmap(grad)",
   "grad(jit(vmap)) = grads of the lanes",
+  "vmap(grad) on the GPU = loop of grads on the CPU",
+  "jvp of grad on the GPU = on the CPU",
 ];
 
-const derivatives: readonly Relation[] = ["jvp = difference quotient", "jvp(vmap) = vmap(jvp)", ...reverse];
+const derivatives: readonly Relation[] = [
+  "jvp = difference quotient",
+  "jvp(vmap) = vmap(jvp)",
+  "jvp on the GPU = jvp on the CPU",
+  ...reverse,
+];
 
 /** Calls that some relations are not asked of. */
 export interface Exclusion {
@@ -71,6 +81,14 @@ export const exclusions: readonly Exclusion[] = [
       has: ({ op }) => op.kind !== "elementwise" && op.ulp !== 0,
     },
     reason: "whether a partial result overflows, or becomes NaN, depends on the order of the terms",
+  },
+  {
+    relations: ["GPU = CPU on special values"],
+    of: {
+      calls: "views of one operand",
+      has: ({ op, graph }) => op.kind === "view" && graph.inputs.length === 1,
+    },
+    reason: "they copy what they show, whatever it is",
   },
   {
     relations: ["GPU = CPU on constants"],
