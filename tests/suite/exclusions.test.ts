@@ -1,9 +1,12 @@
 // The list of what the suites leave out holds nothing that could be asked.
 import { describe, expect, test } from "vitest";
-import { allCalls, type Call } from "./calls.js";
+import type { Call } from "./calls.js";
 import { derivativeChecks } from "./derivatives.js";
 import { exclusions, isAbout, type Relation } from "./exclusions.js";
 import { nestedChecks, waysOf } from "./nestings.js";
+import { allRecords } from "./unregistered.js";
+
+const allCalls = allRecords.flatMap(({ calls }) => calls);
 
 describe.each(exclusions)("$relations of $of", ({ relations, of, ...exclusion }) => {
   const calls = allCalls.filter((call) => isAbout({ relations, of, ...exclusion }, call));
