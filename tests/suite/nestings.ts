@@ -95,7 +95,8 @@ export function gradsOfLanes(graph: Graph, { inAxes, size }: Mapped, inputs: rea
   );
 }
 
-function sumOfLanes(x: NDArray, shape: readonly number[], size: number): NDArray {
+/** The `size` lanes of x along its first axis, added in f64. */
+export function sumOfLanes(x: NDArray, shape: readonly number[], size: number): NDArray {
   const data = new Float64Array(sizeOf(shape));
   for (let i = 0; i < size; i++) {
     const { data: own } = lane(x, 0, i);

@@ -6,8 +6,10 @@ import { batchGraph } from "../../compiler/transforms/batch.js";
 import { notingLaneRuns } from "../../compiler/transforms/lane-by-lane.js";
 import { batchingFault, waysToBatch } from "../support/lanes.js";
 import { randomStream } from "../support/ulp.js";
-import { type Call, callOf, drawInputs, hash, literalPositions, records } from "./calls.js";
+import { type Call, callOf, drawInputs, hash, literalPositions } from "./calls.js";
+import { askedOf } from "./exclusions.js";
 import { Tally } from "./tally.js";
+import { allRecords } from "./unregistered.js";
 
 const tally = new Tally("interpreter");
 
@@ -17,7 +19,7 @@ const MAX_WAYS = 128;
 /** Ways per call that are batched a second time. */
 const NESTED_WAYS = 4;
 
-describe.each(records)("vmap of $name", ({ op, calls }) => {
+describe.each(allRecords)("vmap of $name", ({ op, calls }) => {
   test("has a rule", () => {
     const takesOperands = op.samples.some((sample) => sample.inputs.length > 0);
     expect(hasBatchRule(op) || !takesOperands).toBe(true);
@@ -28,7 +30,7 @@ describe.each(records)("vmap of $name", ({ op, calls }) => {
   });
 
   test("is a loop over lanes, for all batch axes", () => {
-    for (const call of [...calls, ...oneConstant(op)]) {
+    for (const call of askedOf("vmap = loop over lanes", [...calls, ...oneConstant(op)], tally)) {
       for (const axes of ways(call, call.graph, MAX_WAYS)) {
         for (const size of SIZES) {
           expect(batchingFault(call.graph, axes, size, draws(call)), call.name).toBeUndefined();
