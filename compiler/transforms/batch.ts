@@ -6,7 +6,8 @@ import { type TreeDef, unflatten } from "../core/tree.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import type { ReduceParams } from "../ir/op.js";
 import { bindOne } from "../ops/define.js";
-import { lanesAt } from "../ops/index.js";
+import { axisNamesOf, lanesAt } from "../ops/index.js";
+import { axisScope, withAxisScope } from "../trace/axis-names.js";
 import { hereText } from "../trace/here.js";
 import { noteLanes } from "../trace/lanes.js";
 import type { Batched, LaneAxis } from "../trace/rules.js";
@@ -57,8 +58,9 @@ export function batchGraph(
 
 function batchEqn(eqn: Eqn, args: readonly Batched[], laneAxis: LaneAxis): readonly Batched<Tensor>[] {
   const { op, params } = eqn;
-  const { size } = laneAxis;
-  if (args.every((x) => x.axis === null)) {
+  const { size, name } = laneAxis;
+  const isOwn = name !== undefined && axisNamesOf(eqn).has(name);
+  if (args.every((x) => x.axis === null) && !isOwn) {
     const operands = args.map((x) => x.value);
     return bind(op, operands, params).map((value) => ({ value, axis: null }));
   }
@@ -84,6 +86,8 @@ function batchEqn(eqn: Eqn, args: readonly Batched[], laneAxis: LaneAxis): reado
       return op.batch ? op.batch(args, params, size) : batchLaneByLane(eqn, args, size);
     case "region":
       return op.batch(args, params, laneAxis, transforms);
+    case "collective":
+      return [isOwn ? op.batch(args, params, laneAxis) : op.passBy(args, params)];
   }
 }
 
@@ -105,18 +109,20 @@ export function vmapCall(
   lanes: Lanes,
   call: (args: Tensor[]) => { outputs: readonly Operand[]; rest: TreeDef },
   outAxesFor: (def: TreeDef) => readonly OutAxis[],
+  axisName?: string,
 ): unknown {
   const types = args.map((x, i) => {
     const axis = lanes.axes[i]!;
     return axis === null ? x.aval : aval(x.aval.dtype, removeAt(x.aval.shape, axis));
   });
-  const staged = stage(name, types, call);
+  const axes = axisName === undefined ? axisScope() : [...axisScope(), { name: axisName, size: lanes.size }];
+  const staged = withAxisScope(axes, () => stage(name, types, call));
   observeTransform({ name, transform: "trace", graph: staged.graph });
   const wanted = outAxesFor(staged.rest);
   const inAxes = [...lanes.axes, ...staged.captures.map(() => null)];
   const { size, chunk = size } = lanes;
   const { result: batched, runs } = notingLaneRuns(() =>
-    chunk < size ? chunkGraph(staged.graph, inAxes, size, chunk) : batchGraph(staged.graph, inAxes, size),
+    chunk < size ? chunkGraph(staged.graph, inAxes, size, chunk) : batchGraph(staged.graph, inAxes, size, axisName),
   );
   const placed = placeOutputs(batched, wanted, size);
   noteLanes(placed, name, size);

@@ -26,8 +26,21 @@ export function observeTransforms(listener: Listener): () => void {
   return () => void listeners.delete(listener);
 }
 
+let isQuiet = false;
+
+/** Runs `work`, whose Graphs nobody will run, without telling the listeners of them. */
+export function quietly<T>(work: () => T): T {
+  const outer = isQuiet;
+  isQuiet = true;
+  try {
+    return work();
+  } finally {
+    isQuiet = outer;
+  }
+}
+
 export function observeTransform(event: Omit<TransformEvent, "within">): void {
-  if (listeners.size === 0) return;
+  if (listeners.size === 0 || isQuiet) return;
   const within = currentTrace()?.eqns;
   for (const listener of listeners) listener({ ...event, within });
 }

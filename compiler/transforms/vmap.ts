@@ -35,6 +35,8 @@ export interface VmapOptions {
    * otherwise; the last chunk may be smaller. Default: all at once.
    */
   readonly chunkSize?: number;
+  /** Name that `psum` and the other collectives in `fn` know the batch axis by. */
+  readonly axisName?: string;
 }
 
 /**
@@ -60,6 +62,7 @@ export function vmap<A extends unknown[], R>(
       lanes,
       (leaves: Tensor[]) => callTraced("vmap", target, { def: flat.def }, leaves),
       (def) => outAxesFor(target, def, options.outAxes),
+      options.axisName,
     );
   };
   nameAfter(mapped, "vmap", target);
@@ -71,9 +74,10 @@ interface ReadOptions {
   readonly outAxes: Axes;
   readonly axisSize: number | undefined;
   readonly chunkSize: number | undefined;
+  readonly axisName: string | undefined;
 }
 
-const optionNames = ["inAxes", "outAxes", "axisSize", "chunkSize"];
+const optionNames = ["inAxes", "outAxes", "axisSize", "axisName", "chunkSize"];
 
 /** An object in the second place is always options. */
 function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | undefined): ReadOptions {
@@ -84,6 +88,7 @@ function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | u
       outAxes: outAxes === undefined ? 0 : outAxes,
       axisSize: undefined,
       chunkSize: undefined,
+      axisName: undefined,
     };
   const options = second as VmapOptions;
   for (const key of Object.keys(options)) {
@@ -94,18 +99,27 @@ function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | u
     }
   }
   if (outAxes !== undefined) throw new LanewiseError("vmap: outAxes is given twice, in the options and as an argument");
-  const { axisSize, chunkSize } = options;
+  const { axisSize, axisName, chunkSize } = options;
   if (axisSize !== undefined && (!Number.isSafeInteger(axisSize) || axisSize < 0)) {
     throw new ShapeError(`vmap: axisSize ${String(axisSize)} is not a whole number ≥ 0`);
   }
   if (chunkSize !== undefined && (!Number.isSafeInteger(chunkSize) || chunkSize < 1)) {
     throw new ShapeError(`vmap: chunkSize ${String(chunkSize)} is not a whole number ≥ 1`);
   }
+  if (axisName !== undefined && typeof axisName !== "string") {
+    throw new LanewiseError(`vmap: axisName ${String(axisName)} is no string`);
+  }
+  if (axisName !== undefined && chunkSize !== undefined) {
+    throw new LanewiseError(
+      `vmap: axisName '${axisName}' and chunkSize ${chunkSize} are both given, but collectives need all lanes at once\n  leave out one of them`,
+    );
+  }
   return {
     inAxes: options.inAxes === undefined ? 0 : options.inAxes,
     outAxes: options.outAxes === undefined ? 0 : options.outAxes,
     axisSize,
     chunkSize,
+    axisName,
   };
 }
 

@@ -21,6 +21,7 @@ const wide = { wide: true };
 
 /** Calls with a float result, and which of their inputs are float. */
 const differentiable = records.flatMap(({ op, name, calls }) => {
+  if (op.kind === "view" && op.stopsTangents) return [];
   const own = calls.filter(
     ({ graph }) =>
       graph.outputs.some((x) => x.aval.dtype === "f32") && graph.inputs.some((v) => v.aval.dtype === "f32"),
