@@ -93,8 +93,25 @@ for (let round = 1; Date.now() < deadline; round++) {
 }
 rmSync(folder, { recursive: true, force: true });
 
+/** Mutants that no test can notice, and why. */
+const explained = [
+  [
+    /^(broadcast|expandDims|squeeze|slice|optimizationBarrier|stopGradient)\.axes\./,
+    "with an unchanged shape it is the identity",
+  ],
+  [/^cast\.(jvp|transpose)\./, "there is one float dtype, and a cast to the same is not recorded"],
+  [/^stopGradient\.transpose\./, "its tangent is zero, so that nothing is transposed"],
+];
+
 const survivors = all.filter((mutant) => !caught.has(mutant));
+let open = 0;
 for (const mutant of survivors) {
+  const reason = explained.find(([pattern]) => pattern.test(mutant))?.[1];
+  if (reason !== undefined) {
+    console.log(`survives: ${mutant} (${reason})`);
+    continue;
+  }
+  open++;
   const left = untried.get(mutant).size;
   const tried = reach.get(mutant) - left;
   const why =
@@ -103,4 +120,7 @@ for (const mutant of survivors) {
       : `${tried} tests pass${left > 0 ? `, ${left} not tried` : ""}`;
   console.log(`survives: ${mutant} (${why})`);
 }
-console.log(`caught ${caught.size} of ${all.length}`);
+console.log(
+  `caught ${caught.size} of ${all.length}; ${survivors.length - open} survive with a reason, ${open} without`,
+);
+process.exitCode = open > 0 ? 1 : 0;
