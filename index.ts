@@ -37,6 +37,14 @@ export * from "./library/functions.js";
 export * as numpy from "./library/numpy/index.js";
 export * from "./library/numpy/index.js";
 export {
+  dynamicSlice,
+  dynamicUpdateSlice,
+  type GatherOptions,
+  gather,
+  type ScatterOptions,
+  scatter,
+} from "./library/places.js";
+export {
   type AvgPoolOptions,
   avgPool,
   maxPool,
