@@ -29,9 +29,16 @@ interface Methods {
   sin(): Tensor;
   cos(): Tensor;
   tanh(): Tensor;
+  mod(y: TensorLike): Tensor;
+  floorDivide(y: TensorLike): Tensor;
+  /** Between bounds; null is none. */
+  clip(low?: TensorLike | null, high?: TensorLike | null): Tensor;
   floor(): Tensor;
   ceil(): Tensor;
   round(): Tensor;
+  trunc(): Tensor;
+  isNan(): Tensor;
+  isFinite(): Tensor;
   eq(y: TensorLike): Tensor;
   ne(y: TensorLike): Tensor;
   lt(y: TensorLike): Tensor;
@@ -50,8 +57,24 @@ interface Methods {
   prod(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
   max(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
   min(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  any(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  all(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  var(axis?: np.AxisSpec | null, options?: np.VarianceOptions): Tensor;
+  std(axis?: np.AxisSpec | null, options?: np.VarianceOptions): Tensor;
+  norm(axis?: np.AxisSpec | null, options?: np.NormOptions): Tensor;
   argmax(axis?: number | null, options?: np.ReduceOptions): Tensor;
   argmin(axis?: number | null, options?: np.ReduceOptions): Tensor;
+  cumsum(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cumprod(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cummax(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cummin(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cumlogsumexp(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  diff(n?: number, axis?: number): Tensor;
+  sort(axis?: number | null, options?: np.SortOptions): Tensor;
+  argsort(axis?: number | null, options?: np.SortOptions): Tensor;
+  median(axis?: number | null, options?: { keepDims?: boolean }): Tensor;
+  quantile(q: number | readonly number[], axis?: number | null, options?: np.QuantileOptions): Tensor;
+  percentile(q: number | readonly number[], axis?: number | null, options?: np.QuantileOptions): Tensor;
   dot(y: TensorLike): Tensor;
   matmul(y: TensorLike): Tensor;
   reshape(...shape: number[] | [Shape]): Tensor;
@@ -121,9 +144,15 @@ const methods: Entries = {
   sin: np.sin,
   cos: np.cos,
   tanh: np.tanh,
+  mod: np.mod,
+  floorDivide: np.floorDivide,
+  clip: np.clip,
   floor: np.floor,
   ceil: np.ceil,
   round: np.round,
+  trunc: np.trunc,
+  isNan: np.isNan,
+  isFinite: np.isFinite,
   eq: np.equal,
   ne: np.notEqual,
   lt: np.less,
@@ -141,8 +170,24 @@ const methods: Entries = {
   prod: np.prod,
   max: np.max,
   min: np.min,
+  any: np.any,
+  all: np.all,
+  var: np.var,
+  std: np.std,
+  norm: np.norm,
   argmax: np.argmax,
   argmin: np.argmin,
+  cumsum: np.cumsum,
+  cumprod: np.cumprod,
+  cummax: np.cummax,
+  cummin: np.cummin,
+  cumlogsumexp: np.cumlogsumexp,
+  diff: np.diff,
+  sort: np.sort,
+  argsort: np.argsort,
+  median: np.median,
+  quantile: np.quantile,
+  percentile: np.percentile,
   dot: np.dot,
   matmul: np.matmul,
   reshape: (x, ...shape) => np.reshape(x, listed(shape)),

@@ -24,7 +24,11 @@ import {
   type ScatterParams,
 } from "./indexed.js";
 import { scatterKernels } from "./scatter-kernels.js";
+import { sortedScatterKernels } from "./scatter-sorted.js";
 import { iota } from "./slicing.js";
+
+/** So many updates of a lane every element looks through; more are sorted first. */
+const FEW_UPDATES = 128;
 
 const constant = (value: number) => literal(value, aval("f32", []));
 const filled = (value: number, shape: Shape): Tensor => fill(constant(value), shape);
@@ -196,8 +200,11 @@ const scatterOp = register<OpaqueOp>({
   kind: "opaque",
   typeOf: (inputs, params) => [scatterType(inputs, params)],
   cpu: (inputs, params, context) => [scatterOnCpu(inputs, params, context)],
-  kernels: ([x, , ...indices], _outputs, params, limits) =>
-    scatterKernels(x!, indices, params as ScatterParams, limits),
+  kernels([x, , ...indices], _outputs, params, limits) {
+    const p = params as ScatterParams;
+    const isLong = sizeOf(indexed(x!, indices[0]!, p).inside) > FEW_UPDATES;
+    return (isLong ? sortedScatterKernels : scatterKernels)(x!, indices, p, limits);
+  },
   batch: (args, params, size) => [batchScatter(args, params, size)],
   jvp: (tangents, operands, [y], params) => [scatterTangent(tangents, operands, y!, params)],
   transpose: ([ct], operands, types, params) => transposeScatter(ct!, operands, types, params),
@@ -214,6 +221,8 @@ const scatterOp = register<OpaqueOp>({
     sample("f32", "i32", { x: [0], indices: [2], axes: [0], batch: 0, mode: "drop", combine: "add" }),
     sample("f32", "i32", { x: [3, 0], indices: [2], axes: [0], batch: 0, mode: "clip", combine: "set" }),
     sample("f32", "i32", { x: [5], indices: [300], axes: [0], batch: 0, mode: "drop", combine: "add" }),
+    sample("f32", "u32", { x: [3, 2, 2], indices: [3, 200], axes: [1], batch: 1, mode: "clip", combine: "max" }),
+    sample("i32", "i32", { x: [2, 4, 3], indices: [2, 80], axes: [1, 2], batch: 0, mode: "drop", combine: "set" }),
     sample("bool", "i32", { x: [4, 2], indices: [6], axes: [0], batch: 0, mode: "drop", combine: "set" }),
     sample("bool", "u32", { x: [2, 4], indices: [2, 3], axes: [1], batch: 1, mode: "clip", combine: "set" }),
   ],

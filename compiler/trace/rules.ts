@@ -163,6 +163,8 @@ declare module "../ir/op.js" {
     ): { readonly results: readonly Tensor[]; readonly tangents: readonly (Tensor | undefined)[] };
     /** Some operand is unknown. Missing where all results are unknown then. */
     partialEval?(eqn: Eqn, unknown: readonly boolean[], transforms: Transforms): PartialEqn;
+    /** In place of `transpose`: why there is no reverse mode, and the way out. */
+    readonly noReverse?: string;
     transpose?(
       cts: readonly (Tensor | undefined)[],
       operands: readonly (Operand | undefined)[],

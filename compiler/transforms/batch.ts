@@ -9,10 +9,13 @@ import { bindOne } from "../ops/define.js";
 import { axisNamesOf, lanesAt } from "../ops/index.js";
 import { axisScope, withAxisScope } from "../trace/axis-names.js";
 import { hereText } from "../trace/here.js";
+import { noteLanes } from "../trace/lanes.js";
 import type { Batched, LaneAxis } from "../trace/rules.js";
 import { replay, stage } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { bind, isLiteral, withLocation } from "../trace/trace.js";
+import { chunkGraph } from "./chunks.js";
+import { batchLaneByLane, notingLaneRuns } from "./lane-by-lane.js";
 import { observeTransform } from "./observe.js";
 import { runGraph } from "./run.js";
 import { enter, transforms } from "./table.js";
@@ -80,8 +83,7 @@ function batchEqn(eqn: Eqn, args: readonly Batched[], laneAxis: LaneAxis): reado
       return [op.batch(args, params, size)];
     }
     case "opaque":
-      if (!op.batch) throw new InternalError(`vmap: op ${op.name} has no batching rule`);
-      return op.batch(args, params, size);
+      return op.batch ? op.batch(args, params, size) : batchLaneByLane(eqn, args, size);
     case "region":
       return op.batch(args, params, laneAxis, transforms);
     case "collective":
@@ -93,6 +95,8 @@ function batchEqn(eqn: Eqn, args: readonly Batched[], laneAxis: LaneAxis): reado
 export interface Lanes {
   readonly axes: readonly (number | null)[];
   readonly size: number;
+  /** Lanes that are computed at a time; all of them where it is missing. */
+  readonly chunk?: number | undefined;
 }
 
 /**
@@ -116,9 +120,13 @@ export function vmapCall(
   observeTransform({ name, transform: "trace", graph: staged.graph });
   const wanted = outAxesFor(staged.rest);
   const inAxes = [...lanes.axes, ...staged.captures.map(() => null)];
-  const batched = batchGraph(staged.graph, inAxes, lanes.size, axisName);
-  const placed = placeOutputs(batched, wanted, lanes.size);
-  observeTransform({ name, transform: "vmap", graph: placed });
+  const { size, chunk = size } = lanes;
+  const { result: batched, runs } = notingLaneRuns(() =>
+    chunk < size ? chunkGraph(staged.graph, inAxes, size, chunk) : batchGraph(staged.graph, inAxes, size, axisName),
+  );
+  const placed = placeOutputs(batched, wanted, size);
+  noteLanes(placed, name, size);
+  observeTransform({ name, transform: "vmap", graph: placed, laneRuns: runs });
   const operands = [...args, ...staged.captures];
   return unflatten(staged.rest, runGraph(placed, operands, name));
 }

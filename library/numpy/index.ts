@@ -1,4 +1,5 @@
 // The numpy-named functions.
+
 export {
   arraySplit,
   fliplr,
@@ -13,9 +14,20 @@ export {
   tile,
   vstack,
 } from "./arrange.js";
+export * from "./bits.js";
 export * from "./contract.js";
 export * from "./create.js";
+export {
+  type CumulativeOptions,
+  cumlogsumexp,
+  cummax,
+  cummin,
+  cumprod,
+  cumsum,
+  diff,
+} from "./cumulative.js";
 export { diag, diagonal, tri, tril, triu } from "./diagonal.js";
+export * from "./division.js";
 export * from "./einsum.js";
 export * from "./elementwise.js";
 export { at, slice, type TakeOptions, take, takeAlongAxis } from "./indexing.js";
@@ -48,4 +60,31 @@ export {
   swapAxes,
   transpose,
 } from "./shape.js";
+export {
+  argsort,
+  lexsort,
+  median,
+  percentile,
+  type QuantileOptions,
+  quantile,
+  type SortOptions,
+  type SortTogetherOptions,
+  sort,
+  sortTogether,
+  topK,
+  unique,
+} from "./sort.js";
+export {
+  type AverageOptions,
+  all,
+  any,
+  average,
+  countNonzero,
+  type NormOptions,
+  norm,
+  ptp,
+  std,
+  type VarianceOptions,
+  var,
+} from "./statistics.js";
 export { type IndexSpec, putAlongAxis, type Update, type UpdateOptions } from "./update.js";

@@ -1,8 +1,9 @@
-// The cases of golden.jsonl as calls of our functions: arrays decoded, functions found by name.
+// The cases of golden.jsonl and golden-functions.jsonl as calls of our functions: arrays decoded, functions found by name.
 import { readFileSync } from "node:fs";
-import { type DType, numpy, Tensor, tensor } from "lanewise";
+import * as lanewise from "lanewise";
+import { type DType, Tensor, tensor } from "lanewise";
 
-interface EncodedArray {
+export interface EncodedArray {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly data: readonly (number | string)[];
@@ -15,10 +16,12 @@ export interface GoldenCase {
   readonly result: EncodedArray | readonly EncodedArray[];
 }
 
-export const goldenCases: readonly GoldenCase[] = readFileSync(new URL("golden.jsonl", import.meta.url), "utf8")
-  .trimEnd()
-  .split("\n")
-  .map((line) => JSON.parse(line));
+export const goldenCases: readonly GoldenCase[] = ["golden.jsonl", "golden-functions.jsonl"].flatMap((file) =>
+  readFileSync(new URL(file, import.meta.url), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line)),
+);
 
 type Callable = (...args: readonly unknown[]) => unknown;
 
@@ -42,7 +45,7 @@ const methodNames: Readonly<Record<string, string>> = {
 };
 
 export const callFunction = ({ call }: GoldenCase, args: readonly unknown[]): Tensor | Tensor[] =>
-  (numpy as unknown as Record<string, Callable>)[call]!(...args) as Tensor | Tensor[];
+  (lanewise as unknown as Record<string, Callable>)[call]!(...args) as Tensor | Tensor[];
 
 /** The method that does what the function of this name does; undefined where there is none. */
 export function methodOf(call: string): string | undefined {
@@ -61,7 +64,7 @@ export function callMethod({ call }: GoldenCase, args: readonly unknown[]): Tens
 const isArray = (x: unknown): x is EncodedArray => typeof x === "object" && x !== null && "data" in x;
 
 /** Arguments as they are passed: encoded arrays become tensors. */
-function decode(x: unknown): unknown {
+export function decode(x: unknown): unknown {
   if (isArray(x)) return tensor(x.data.map(Number), { dtype: x.dtype, shape: x.shape });
   if (Array.isArray(x)) return x.map(decode);
   if (typeof x !== "object" || x === null) return x;

@@ -615,6 +615,91 @@ case("ones", [[2], {"dtype": "u32"}], [1, 1], U)
 case("zerosLike", [draw(I, 2, 2)], np.zeros((2, 2)), I)
 case("onesLike", [draw(B, 3)], np.ones(3), B)
 
+# --- sorting ---------------------------------------------------------------------------------------------------------
+
+
+def ties(dtype, *shape):
+    """Few different numbers; floats with NaN, infinities and both zeros."""
+    if dtype != F:
+        return draw(dtype, *shape, low=0 if dtype == U else -3, high=3)
+    return rng.choice(np.array([-np.inf, -2, -0.0, 0, 0.5, 3, np.inf, np.nan], F), shape).astype(F)
+
+
+for dtype in (F, I, U, B):
+    for shape in ((7,), (3, 4), (2, 3, 5), (1,), (0,), (2, 0)):
+        x = ties(dtype, *shape)
+        for axis in range(-1, x.ndim):
+            case("sort", [x, axis], np.sort(x, axis, kind="stable"), dtype)
+            case("argsort", [x, axis], np.argsort(x, axis, kind="stable"), I)
+    x = ties(dtype, 3, 4)
+    case("sort", [x, None], np.sort(x, None, kind="stable"), dtype)
+    case("argsort", [x, None], np.argsort(x, None, kind="stable"), I)
+    keys = [ties(dtype, 2, 9) for _ in range(3)]
+    for axis in (0, 1):
+        case("lexsort", [keys, axis], np.lexsort(keys, axis), I)
+x = draw(F, 3000)
+case("argsort", [x], np.argsort(x, kind="stable"), I)
+for shape in ((7,), (3, 4), (1, 5)):
+    for dtype in (F, I):
+        x = draw(dtype, *shape)
+        for axis in (None, *range(x.ndim)):
+            case("median", [x, axis], np.median(x, axis))
+            case("quantile", [x, [0, 0.3, 1], axis], np.quantile(x.astype(F), [0, 0.3, 1], axis))
+            case("percentile", [x, 40, axis, {"keepDims": True}], np.percentile(x.astype(F), 40, axis, keepdims=True))
+x = draw(F, 2, 6)
+for method in ("linear", "lower", "higher", "nearest", "midpoint"):
+    for q in (0.1, 0.5, 0.77):
+        case("quantile", [x, q, 1, {"method": method}], np.quantile(x, q, 1, method=method))
+x[0, 2] = np.nan
+case("median", [x, 1], np.median(x, 1))
+case("quantile", [x, 0.25, 0], np.quantile(x, 0.25, 0))
+
+# --- running folds ---------------------------------------------------------------------------------------------------
+
+for dtype in (F, I, U, B):
+    for shape in ((7,), (3, 4), (2, 40, 2), (1,), (2, 0)):
+        x = draw(dtype, *shape, low=0 if dtype == U else -2, high=3)
+        kind = I if dtype == B else dtype
+        y = x.astype(np.float64) if dtype == F else x.astype(kind)
+        for axis in (None, *range(x.ndim)):
+            case("cumsum", [x, axis], np.cumsum(y, axis, dtype=y.dtype), kind)
+            case("cumprod", [x, axis], np.cumprod(y, axis, dtype=y.dtype), kind)
+            flat, along = (y.ravel(), 0) if axis is None else (y, axis)
+            case("cummax", [x, axis], np.maximum.accumulate(flat, along), kind)
+            case("cummin", [x, axis], np.minimum.accumulate(flat, along), kind)
+            if dtype == F:
+                case("cumlogsumexp", [x, axis], np.logaddexp.accumulate(flat, along))
+                backwards = np.flip(np.cumsum(np.flip(flat, along), along), along)
+                case("cumsum", [x, axis, {"reverse": True}], backwards)
+        for n in (0, 1, 2):
+            case("diff", [x, n], np.diff(y, n).astype(kind) if n else x, kind if n else dtype)
+        case("diff", [x, 1, 0], np.diff(y, 1, 0), kind)
+x = np.array([1, -0.0, np.nan, 2, np.inf], F)
+case("cummax", [x], np.maximum.accumulate(x))
+case("cummin", [x], np.minimum.accumulate(x))
+case("cumsum", [x], np.cumsum(x))
+
+# --- more products ----------------------------------------------------------------------------------------------------
+
+for shapes in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (4, 3)), ((2, 1, 3), (4, 3)), ((), (2, 3)), ((2, 0), (3, 0))]:
+    product("inner", np.inner, draw(F, *shapes[0]), draw(F, *shapes[1]))
+product("inner", np.inner, draw(B, 3), draw(I, 3))
+for shapes in [((3,), (2,)), ((2, 3), (2, 2)), ((3,), (2, 2)), ((2, 1, 3), (2,)), ((), (2,)), ((), ()), ((0, 2), (3, 1))]:
+    product("kron", np.kron, draw(F, *shapes[0]), draw(F, *shapes[1]))
+product("kron", np.kron, draw(I, 2, 2), draw(B, 2))
+for spec in (
+    "ab,bc,cd,de->ae",
+    "ab,bc,cd,de,ef->",
+    "ab,ab,bc,cd->da",
+    "abc,cd,de,ea,b->b",
+    "...a,ab,...b->...",
+    "aab,b...,bb,...->...a",
+    "ab,bc,ca,ad,de,ef,fa,ab->c",
+    "ab,bc,ca,ad,de,ef,fa,ab,a,e->f",  # more than all orders are looked at for
+):
+    names = spec.split("->")[0].split(",")
+    einsum(spec, *(draw(F, *(sizes[c] for c in n.replace("...", "bc")), low=-2, high=2) for n in names))
+
 text = "".join(json.dumps(c, separators=(",", ":")) + "\n" for c in cases)
 Path(__file__).with_name("golden.jsonl").write_text(text)
 print(f"{len(cases)} cases, {len(text)} bytes")
