@@ -165,3 +165,63 @@ describe.each(reversible)("$name", ({ calls }) => {
     }
   });
 });
+
+const linearOnes = reversible.filter(({ op }) => op.kind === "elementwise" && op.transpose !== undefined);
+
+describe.each(linearOnes)("$name", ({ calls }) => {
+  test("has the transpose of itself in all operands that it is linear in", () => {
+    let found = 0;
+    for (const call of calls) {
+      const inputs = smoothInputs(call);
+      for (const own of subsets(activeOf(call.graph))) {
+        const given = inputs.filter((_, i) => own[i]);
+        const run = (xs: readonly NDArray[]): NDArray => {
+          let at = 0;
+          const all = inputs.map((x, i) => (own[i] ? xs[at++]! : x));
+          return interpret(call.graph, all, wide)[0]!;
+        };
+        const [u, v] = [directions(call, given), directions({ ...call, name: `${call.name} v` }, given)];
+        const [fu, fv, sum] = [run(u), run(v), run(u.map((x, k) => plus(x, v[k]!)))];
+        if (!near(sum, plus(fu, fv))) continue; // not linear
+        const [ct] = directions({ ...call, name: `${call.name} ct` }, [fu]) as [NDArray];
+        const pick = <T>(list: readonly T[], flag: boolean): T[] => list.filter((_, i) => own[i] === flag);
+        const known = pick(call.graph.inputs, false);
+        const turned = transposeGraph(
+          { ...call.graph, inputs: [...known, ...pick(call.graph.inputs, true)] },
+          known.length,
+        );
+        const back = interpret(turned, [...pick(inputs, false), ct], wide);
+        const reverse = back.reduce((total, x, i) => total + dot(x, u[i]!), 0);
+        expect(Math.abs(dot(ct, fu) - reverse), `${call.name}, linear in ${own}`).toBeLessThan(1e-9);
+        tally.count("⟨ct, f(u)⟩ = ⟨transpose, u⟩");
+        found++;
+      }
+    }
+    expect(found).toBeGreaterThan(0);
+  });
+});
+
+/** All ways to pick at least one of the positions that may be picked. */
+function subsets(allowed: readonly boolean[]): boolean[][] {
+  const all = allowed.reduce<boolean[][]>(
+    (list, may) =>
+      list.flatMap((flags) =>
+        may
+          ? [
+              [...flags, true],
+              [...flags, false],
+            ]
+          : [[...flags, false]],
+      ),
+    [[]],
+  );
+  return all.filter((flags) => flags.includes(true));
+}
+
+const plus = (x: NDArray, y: NDArray): NDArray => ({
+  ...x,
+  data: Float64Array.from(x.data as Float64Array, (a, i) => a + y.data[i]!),
+});
+
+const near = (x: NDArray, y: NDArray): boolean =>
+  x.data.every((a: number, i: number) => Math.abs(a - y.data[i]!) < 1e-9);
