@@ -11,6 +11,7 @@ import { dce } from "./passes/dce.js";
 import { donate, readInPlace } from "./passes/donate.js";
 import { fold } from "./passes/fold.js";
 import { fuse } from "./passes/fuse.js";
+import { inline } from "./passes/inline.js";
 import { lockstep } from "./passes/lockstep.js";
 import { narrow } from "./passes/narrow.js";
 import { plan } from "./passes/plan.js";
@@ -25,7 +26,8 @@ export interface Pass {
 }
 
 export const pipeline: readonly Pass[] = [
-  { name: "simplify", run: everywhere(simplify) }, // early: x · 1 hides equal equations from cse
+  { name: "inline", run: everywhere(inline) }, // first: passes see what calls do
+  { name: "simplify", run: everywhere(simplify) }, // x · 1 hides equal equations from cse
   { name: "fold", run: everywhere(fold) },
   { name: "cse", run: everywhere(cse) },
   { name: "lockstep", run: everywhere(lockstep) }, // before storable, which asks what needs memory

@@ -29,9 +29,16 @@ interface Methods {
   sin(): Tensor;
   cos(): Tensor;
   tanh(): Tensor;
+  mod(y: TensorLike): Tensor;
+  floorDivide(y: TensorLike): Tensor;
+  /** Between bounds; null is none. */
+  clip(low?: TensorLike | null, high?: TensorLike | null): Tensor;
   floor(): Tensor;
   ceil(): Tensor;
   round(): Tensor;
+  trunc(): Tensor;
+  isNan(): Tensor;
+  isFinite(): Tensor;
   eq(y: TensorLike): Tensor;
   ne(y: TensorLike): Tensor;
   lt(y: TensorLike): Tensor;
@@ -50,6 +57,11 @@ interface Methods {
   prod(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
   max(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
   min(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  any(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  all(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  var(axis?: np.AxisSpec | null, options?: np.VarianceOptions): Tensor;
+  std(axis?: np.AxisSpec | null, options?: np.VarianceOptions): Tensor;
+  norm(axis?: np.AxisSpec | null, options?: np.NormOptions): Tensor;
   argmax(axis?: number | null, options?: np.ReduceOptions): Tensor;
   argmin(axis?: number | null, options?: np.ReduceOptions): Tensor;
   cumsum(axis?: number | null, options?: np.CumulativeOptions): Tensor;
@@ -132,9 +144,15 @@ const methods: Entries = {
   sin: np.sin,
   cos: np.cos,
   tanh: np.tanh,
+  mod: np.mod,
+  floorDivide: np.floorDivide,
+  clip: np.clip,
   floor: np.floor,
   ceil: np.ceil,
   round: np.round,
+  trunc: np.trunc,
+  isNan: np.isNan,
+  isFinite: np.isFinite,
   eq: np.equal,
   ne: np.notEqual,
   lt: np.less,
@@ -152,6 +170,11 @@ const methods: Entries = {
   prod: np.prod,
   max: np.max,
   min: np.min,
+  any: np.any,
+  all: np.all,
+  var: np.var,
+  std: np.std,
+  norm: np.norm,
   argmax: np.argmax,
   argmin: np.argmin,
   cumsum: np.cumsum,

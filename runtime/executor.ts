@@ -6,6 +6,8 @@ import type { NDArray } from "../compiler/core/ndarray.js";
 import type { Graph, Literal } from "../compiler/ir/graph.js";
 import type { Op, Params } from "../compiler/ir/op.js";
 import { baseLimits, type DeviceLimits } from "../compiler/ir/program.js";
+import { inline } from "../compiler/passes/inline.js";
+import { everywhere } from "../compiler/passes/rewrite.js";
 import { type ArrayHandle, type Operand, Tensor } from "../compiler/trace/tensor.js";
 import type { Executor } from "../compiler/trace/trace.js";
 import type { Backend, DeviceInfo, Donated, Input } from "./backend.js";
@@ -47,7 +49,7 @@ export class RuntimeExecutor implements Executor {
 
   async precompile(graph: Graph, label = "graph", donated?: readonly number[]): Promise<void> {
     const backend = await this.#devices.open(this.#devices.choice);
-    await backend.prepare(graph, label, donated);
+    await backend.prepare(withoutCalls(graph), label, donated);
   }
 
   fromHost({ dtype, shape, data }: NDArray): ArrayHandle {
@@ -56,7 +58,7 @@ export class RuntimeExecutor implements Executor {
   }
 
   run(graph: Graph, operands: readonly Operand[], label = "graph", donated?: readonly number[]): Tensor[] {
-    return this.#run(graph, operands, label, graph.outputs, donated);
+    return this.#run(withoutCalls(graph), operands, label, graph.outputs, donated);
   }
 
   runOp(op: Op, operands: readonly Operand[], params: Params, types: readonly Aval[]): Tensor[] {
@@ -120,6 +122,20 @@ export class RuntimeExecutor implements Executor {
     return tensors;
   }
 }
+
+const inlined = new WeakMap<Graph, Graph>();
+
+/** Calls hold host functions, which are new each time a function is traced: Graphs are equal without them. */
+function withoutCalls(graph: Graph): Graph {
+  let made = inlined.get(graph);
+  if (!made) {
+    made = inlineCalls(graph, undefined);
+    inlined.set(graph, made);
+  }
+  return made;
+}
+
+const inlineCalls = everywhere<undefined>(inline);
 
 /** The operands, if `backend` can use all of them as they are. */
 function readyInputs(operands: readonly Operand[], backend: Backend): Input[] | undefined {

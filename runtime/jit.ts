@@ -3,6 +3,7 @@ import { type Aval, sameAval, showAval } from "../compiler/core/aval.js";
 import { LanewiseError } from "../compiler/core/errors.js";
 import { showTree, type TreeDef, unflatten } from "../compiler/core/tree.js";
 import type { Graph } from "../compiler/ir/graph.js";
+import { axisScopeKey } from "../compiler/trace/axis-names.js";
 import { type Operand, Tensor } from "../compiler/trace/tensor.js";
 import { currentTrace, untraced } from "../compiler/trace/trace.js";
 import {
@@ -99,10 +100,11 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   const cache = new Lru<string, Entry>(CAPACITY);
   const identities = new Identities();
   const watch = new RetraceWatch(label, retraceLimit(options.retraceWarning));
-  let last: { readonly entry: Entry; readonly types: readonly Aval[] } | undefined;
+  let last: { readonly entry: Entry; readonly types: readonly Aval[]; readonly axes: string } | undefined;
 
   const prepare = (args: readonly unknown[], isCall: boolean): Prepared => {
-    if (last && areTensorsOf(args, last.types)) {
+    const axes = axisScopeKey();
+    if (last && last.axes === axes && areTensorsOf(args, last.types)) {
       if (isCall) watch.hit();
       return { entry: last.entry, leaves: args };
     }
@@ -113,7 +115,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       return null;
     });
     const flat = flattenArgs("jit", target, dynamic);
-    const key = keyOf(flat, fixed, identities);
+    const key = `${axes} ${keyOf(flat, fixed, identities)}`;
     let entry = cache.get(key);
     if (!entry) {
       const { graph, captures, rest } = stageCall("jit", target, flat, fixed);
@@ -131,7 +133,9 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       if (isCall && !currentTrace()) watch.traced(() => signatureOf(target, flat, names, fixed, identities));
     } else if (isCall) watch.hit();
     // the next call is likely to be like this one: then nothing is taken apart
-    if (fixed.size === 0 && args.every((x) => x instanceof Tensor)) last = { entry, types: args.map((x) => x.aval) };
+    if (fixed.size === 0 && args.every((x) => x instanceof Tensor)) {
+      last = { entry, types: args.map((x) => x.aval), axes };
+    }
     return { entry, leaves: flat.leaves };
   };
 

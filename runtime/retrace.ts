@@ -89,7 +89,7 @@ export class RetraceWatch {
 }
 
 /** What is not the same in two calls. */
-export function changesBetween(before: Signature, now: Signature): Change[] {
+function changesBetween(before: Signature, now: Signature): Change[] {
   const changes: Change[] = [];
   now.statics.forEach((argument, i) => {
     const old = before.statics[i];

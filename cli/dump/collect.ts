@@ -60,6 +60,12 @@ function describe(tools: Tools, event: CompileEvent, origin: Origin | undefined)
     isOperation: origin === undefined,
     calledAt: calledAt && plainText(tools.showLocation(calledAt)),
     places: placesIn([...steps.map(({ graph }) => graph), event.graph], calledAt),
+    laneByLane: steps.flatMap(({ laneRuns = [] }) =>
+      laneRuns.map(({ op, lanes, location }) => {
+        const place = location?.source ? `, at ${tools.showLocation(location.source)}` : "";
+        return plainText(`${op}, ${lanes} lane${lanes === 1 ? "" : "s"}${place}`);
+      }),
+    ),
     graph: show("graph"),
     transforms: showSteps(tools, steps),
     simplified: show("simplified"),

@@ -36,9 +36,14 @@ fn fma_f32(x: f32, y: f32, z: f32) -> f32 {
   if (max(bitcast<u32>(x) << 1u, bitcast<u32>(y) << 1u) >= 0xff000000u || x == 0.0f || y == 0.0f) { return plain; }
   if ((bitcast<u32>(z) << 1u) >= 0xff000000u) { return z; }
   let size = bitcast<u32>(product) & 0x7fffffffu;
-  // scaled by a power of two: 2^-64 from 2^126 on, 2^80 below 2^-60 unless z outweighs it anyway
-  let is_big = size >= 0x7e800000u || abs(z) >= 8.507059e37f;
+  let is_big = max(size, bitcast<u32>(abs(z))) >= 0x7e800000u;
   let is_small = size < 0x21800000u && abs(z) < 1099511627776.0f;
+  let is_lopsided = max(abs(x), abs(y)) >= 1.2676506e30f;
+  if (!(is_big || is_small || is_lopsided)) {
+    let sum = fma_of_usual(x, y, z);
+    return select(sum, plain, sum == 0.0f);
+  }
+  // scaled by a power of two: 2^-64 from 2^126 on, 2^80 below 2^-60 unless z outweighs it anyway
   let scale = select(select(1.0f, 1099511627776.0f, is_small), 2.3283064e-10f, is_big);
   let back = select(select(1.0f, 9.094947e-13f, is_small), 4294967296.0f, is_big);
   // from a huge operand to the other one, so that rounding its leading bits is no overflow

@@ -109,6 +109,8 @@ export class Lowering {
       }
       case "opaque":
         throw new InternalError(`lower: ${op.name} is computed by dispatches of its own`);
+      case "collective":
+        throw new InternalError(`lower: no vmap took ${op.name} out`);
     }
   }
 

@@ -61,8 +61,9 @@ export type Params = object;
  * - contraction: a sum of products, expressible as a batched matrix product.
  * - opaque: any number of results from dispatches of its own; nothing is fused into it.
  * - region: runs Graphs that it holds in its params.
+ * - collective: combines the lanes of a named axis; the `vmap` of that name takes it out.
  */
-type Kind = "elementwise" | "view" | "reduction" | "contraction" | "opaque" | "region";
+type Kind = "elementwise" | "view" | "reduction" | "contraction" | "opaque" | "region" | "collective";
 
 /** How the interpreter runs: `wide` holds f32 in 64 bits and is the oracle of the tests. */
 export interface CpuContext {
@@ -131,6 +132,8 @@ export interface ViewOp extends OpBase {
   readonly keepsOrder?: boolean;
   /** Each element of the result comes from one of the operands, if from any, and no other element is looked at. */
   readonly oneOperand?: boolean;
+  /** No pass sees through it: what is computed from the result is computed there again, and not before. */
+  readonly fence?: boolean;
   /** Operand `k` is read at the position of the result, and nowhere else. */
   inPlace?(k: number, inputs: readonly Aval[], params: Params): boolean;
   /** Groups of operands, in order, that may be joined by themselves first: for ops of many operands. */
@@ -244,6 +247,8 @@ export interface RegionOp extends OpBase {
 /** Operands of the equation are those of the Graph, and so are the results. */
 export interface CallParams {
   readonly body: Graph;
+  /** So many of the operands, from the first, are read behind fences: the body computes again what others did before. */
+  readonly fenced?: number;
 }
 
 /**
@@ -281,8 +286,19 @@ export interface ScanParams {
   readonly carry: number;
 }
 
+/** Its params are at least these. */
+export interface CollectiveParams {
+  /** Names of the axes whose lanes are combined, at least one. */
+  readonly names: readonly string[];
+}
+
+/** Not in the registry: without its `vmap`, it has no meaning to be tested. */
+export interface CollectiveOp extends OpBase {
+  readonly kind: "collective";
+}
+
 /** One primitive. Records are made once, at load; equations hold them by reference. */
-export type Op = ElementwiseOp | ViewOp | ReductionOp | ContractionOp | OpaqueOp | RegionOp;
+export type Op = ElementwiseOp | ViewOp | ReductionOp | ContractionOp | OpaqueOp | RegionOp | CollectiveOp;
 
 const registry = new Map<string, Op>();
 

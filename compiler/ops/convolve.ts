@@ -132,8 +132,8 @@ const convOp = register<ContractionOp>({
         { x: [5], w: [2], ...pairs([[], []], [[], []], [[0], [0]]), order: [0] },
       ] satisfies SampleSizes[]
     ).flatMap((call) => (["f32", "i32", "u32"] as const).map((dtype) => sampleOf(dtype, call))),
-    // tiles: per example, and for all of them together
-    sampleOf("f32", { x: [2, 3, 18, 18], w: [17, 3, 3, 3], ...ncl(2) }),
+    // tiles
+    sampleOf("f32", { x: [2, 3, 8, 7], w: [17, 3, 3, 3], ...ncl(2) }),
     sampleOf("f32", {
       x: [2, 3, 9, 8],
       w: [16, 3, 3, 3],

@@ -174,6 +174,9 @@ interface AffineViewSpec {
   transpose: TransposeRule;
   readonly samples: readonly { shape: readonly number[]; params: Params }[];
   readonly keepsOrder?: boolean;
+  readonly fence?: boolean;
+  readonly jvp?: JvpRule;
+  readonly stopsTangents?: boolean;
 }
 
 export const allDTypes: readonly DType[] = ["f32", "i32", "u32", "bool"];
@@ -215,6 +218,9 @@ export function affineView(name: string, spec: AffineViewSpec): ViewOp {
     samples: viewSamples(spec.samples),
     ulp: 0,
     ...(spec.keepsOrder ? { keepsOrder: true } : {}),
+    ...(spec.fence ? { fence: true } : {}),
+    ...(spec.jvp ? { jvp: spec.jvp } : {}),
+    ...(spec.stopsTangents ? { stopsTangents: true } : {}),
   });
 }
 

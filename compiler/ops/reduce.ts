@@ -14,8 +14,11 @@ import { fold, reduction } from "./reduction.js";
 import { iota, pad } from "./slicing.js";
 
 const numbers = ["f32", "i32", "u32"] as const;
-const lowest = (dtype: DType): number => (dtype === "f32" ? -Infinity : dtype === "i32" ? -2147483648 : 0);
-const highest = (dtype: DType): number => (dtype === "f32" ? Infinity : dtype === "i32" ? 2147483647 : 4294967295);
+/** The value that no other is below. */
+export const lowest = (dtype: DType): number => (dtype === "f32" ? -Infinity : dtype === "i32" ? -2147483648 : 0);
+/** The value that no other is above. */
+export const highest = (dtype: DType): number =>
+  dtype === "f32" ? Infinity : dtype === "i32" ? 2147483647 : 4294967295;
 
 /** Π over `axes`; of nothing it is 1. */
 export const reduceProd = reduction("reduceProd", {

@@ -180,7 +180,7 @@ const padOp = register<ViewOp>({
     const { low, high, interior } = params as PadParams;
     // what was cut off is zero, what was put between is left out
     const none = interior.map(() => 0);
-    const whole = pad(ct, zero, { low: low.map((n) => -n), high: high.map((n) => -n), interior: none });
+    const whole = pad(ct, zero, { low: low.map((n) => 0 - n), high: high.map((n) => 0 - n), interior: none });
     const inside = slice(whole, { start: none, stop: whole.shape, step: interior.map((n) => n + 1) });
     const axes = type!.shape.map((_, axis) => axis);
     return [x ? undefined : inside, value ? undefined : sub(reduceSum(ct, axes), reduceSum(inside, axes))];

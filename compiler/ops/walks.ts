@@ -100,54 +100,59 @@ export function layoutOf(x: Shaped, w: Shaped, dims: ConvDims): Layout {
 
 export const sizes = (walks: readonly Walk[]): number[] => walks.map(({ size }) => size);
 
-/** Positions along the windows from which a matrix product of its own per example fills its tiles. */
-const MANY_POSITIONS = 256;
+/** More columns than this are cut by the free axes of x, lest a product has more tiles than a dispatch takes. */
+const MOST_COLUMNS = 2 ** 19;
 
 /**
  * Windows are read where they lie. Rows of the product are the free axes of w, whose elements for one row lie side by
- * side; columns are positions, which lie side by side in x and in the result.
+ * side; columns are positions, which lie side by side in x and in the result. They are those of all examples together:
+ * the positions of one may be too few to fill tiles.
  */
 export function gemm(x: Aval, w: Aval, dims: ConvDims): Gemm {
   const { result, summed } = layoutOf(x, w, dims);
   const ofKind = (...kinds: readonly Walk["kind"][]): number[] =>
     result.flatMap(({ kind }, axis) => (kinds.includes(kind) ? [axis] : []));
-  const perExample = sizeOf(sizes(result.filter(({ kind }) => kind === "position"))) >= MANY_POSITIONS;
-  const batch = perExample ? ofKind("both", "x") : ofKind("both");
+  const all = ofKind("x", "position");
+  const isCut = sizeOf(all.map((axis) => result[axis]!.size)) > MOST_COLUMNS;
+  const batch = isCut ? ofKind("both", "x") : ofKind("both");
   const m = ofKind("w");
-  const n = perExample ? ofKind("position") : ofKind("x", "position");
+  const n = isCut ? ofKind("position") : all;
   const groups = [batch, m, n];
   const shape = sizes(result);
   const sizesAt = (group: readonly number[]): number[] => group.map((axis) => shape[axis]!);
   const inOrder = groups.flat().every((axis, i) => axis === i);
 
-  const along = (b: ScalarBuilder, group: readonly number[], offset: Scalar): readonly Step[] =>
-    stepsAlong(
-      b,
-      group.map((axis) => result[axis]!),
-      offset,
-    );
+  const walksOf = (group: readonly number[]): Walk[] => group.map((axis) => result[axis]!);
   return {
     batch: sizeOf(sizesAt(batch)),
     m: sizeOf(sizesAt(m)),
     n: sizeOf(sizesAt(n)),
     k: sizeOf(sizes(summed)),
     swapped: true,
-    left: (b, i, row, k) => inW(b, w, [...along(b, batch, i), ...along(b, m, row), ...stepsAlong(b, summed, k)]),
-    right: (b, i, k, col) => inX(b, x, dims, [...along(b, batch, i), ...along(b, n, col), ...stepsAlong(b, summed, k)]),
+    left(b, i, row, k) {
+      const part = (walks: readonly Walk[], offset: Scalar): Part => ({
+        axes: walks.map((walk) => walk.w),
+        sizes: sizes(walks),
+        offset,
+      });
+      return { at: fromParts(b, w.shape, [part(walksOf(batch), i), part(walksOf(m), row), part(summed, k)]) };
+    },
+    right: (b, i, k, col) =>
+      inX(b, x, dims, [
+        ...stepsAlong(b, walksOf(batch), i),
+        ...stepsAlong(b, walksOf(n), col),
+        ...stepsAlong(b, summed, k),
+      ]),
     ...(inOrder
       ? {}
       : {
           result: {
-            at(b, ...offsets) {
-              const coords = new Array<Scalar>(shape.length);
-              groups.forEach((group, g) => {
-                const own = Position.atLinear(b, sizesAt(group), offsets[g]!).coords;
-                group.forEach((axis, i) => {
-                  coords[axis] = own[i]!;
-                });
-              });
-              return Position.at(b, shape, coords);
-            },
+            at: (b, ...offsets) =>
+              fromParts(
+                b,
+                shape,
+                groups.map((axes, g) => ({ axes, sizes: sizesAt(axes), offset: offsets[g]! })),
+              ),
             of(b, { coords }) {
               const offset = (group: readonly number[]): Scalar =>
                 Position.at(
@@ -188,9 +193,44 @@ function inX(b: ScalarBuilder, x: Aval, { window, padding, base }: ConvDims, ste
   return { at: Position.at(b, x.shape, coords), inside };
 }
 
-function inW(b: ScalarBuilder, w: Aval, steps: readonly Step[]): Place {
-  const coords = w.shape.map((_, axis) => steps.find(([walk]) => walk.w === axis)![1]);
-  return { at: Position.at(b, w.shape, coords) };
+/** An offset, row-major, into the product of some axes of an array; undefined stands for axes that it does not have. */
+interface Part {
+  readonly axes: readonly (number | undefined)[];
+  readonly sizes: readonly number[];
+  readonly offset: Scalar;
+}
+
+/** Position in an array from offsets into parts of it, each of its axes in one of them. */
+function fromParts(b: ScalarBuilder, shape: Shape, parts: readonly Part[]): Position {
+  const coords = new Array<Scalar>(shape.length);
+  for (const { axes, sizes, offset } of parts) {
+    const own = Position.atLinear(b, sizes, offset).coords;
+    axes.forEach((axis, i) => {
+      if (axis !== undefined) coords[axis] = own[i]!;
+    });
+  }
+  return Position.atBoth(b, shape, coords, linearFromParts(b, parts));
+}
+
+/** Offset into all of the array. Neighbouring axes that an offset runs through in their order are one axis for it. */
+function linearFromParts(b: ScalarBuilder, parts: readonly Part[]): Scalar {
+  const joined = new Map<number, readonly [size: number, coord: Scalar]>();
+  for (const { axes, sizes, offset } of parts) {
+    const runs: { first: number | undefined; size: number }[] = [];
+    axes.forEach((axis, i) => {
+      if (axis !== undefined && i > 0 && axes[i - 1] === axis - 1) runs.at(-1)!.size *= sizes[i]!;
+      else runs.push({ first: axis, size: sizes[i]! });
+    });
+    const whole = runs.map(({ size }) => size);
+    const coords = Position.atLinear(b, whole, offset).coords;
+    runs.forEach(({ first, size }, i) => {
+      if (first !== undefined) joined.set(first, [size, coords[i]!]);
+    });
+  }
+  const axes = [...joined].sort(([a], [b]) => a - b).map(([, axis]) => axis);
+  const shape = axes.map(([size]) => size);
+  const coords = axes.map(([, coord]) => coord);
+  return Position.at(b, shape, coords).linear;
 }
 
 const BLOCK_K = 64;

@@ -73,6 +73,7 @@ export function costOf(eqn: Eqn): number {
     case "contraction":
     case "opaque":
     case "region":
+    case "collective":
       return 4;
   }
 }

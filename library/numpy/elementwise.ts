@@ -151,6 +151,15 @@ export const atanh = float("atanh", ops.atanh);
 /** Error function. */
 export const erf = float("erf", ops.erf);
 
+/** Inverse of erf; NaN outside of [−1, 1]. */
+export const erfInv = float("erfInv", ops.erfInv);
+
+/** √(x² + y²), without overflow on the way. At the origin its gradient is taken to be 0. */
+export function hypot(x: TensorLike, y: TensorLike): Tensor {
+  const [a, b] = together("hypot", [x, y], "f32");
+  return ops.hypot(a!, b!);
+}
+
 /** Angle of the point (x, y), in [−π, π]. */
 export function atan2(y: TensorLike, x: TensorLike): Tensor {
   const [a, b] = together("atan2", [y, x], "f32");
@@ -172,6 +181,9 @@ export const floor = rounding("floor", ops.floor);
 export const ceil = rounding("ceil", ops.ceil);
 /** Nearest whole number, ties to even. */
 export const round = rounding("round", ops.round);
+
+/** Nearest whole number toward zero. */
+export const trunc = rounding("trunc", ops.trunc);
 
 /** x = y. */
 export const equal = comparison("equal", ops.eq);
@@ -198,6 +210,9 @@ export const logicalNot = (x: TensorLike): Tensor => ops.not(truth(x, "logicalNo
 /**
  * `yes` where `condition` holds, else `no`, all broadcast together. NumPy's form with the condition alone, which gives
  * as many places as there are true entries, is a `ValueError`: shapes do not depend on values.
+ *
+ * The gradient of the case that is not taken is 0, but 0 times an infinite derivative behind it is NaN: keep its operand
+ * off such points with a second `where`, as in `where(x.gt(0), where(x.gt(0), x, 1).log(), 0)`.
  */
 export function where(condition: TensorLike, yes: TensorLike, no: TensorLike): Tensor {
   if (yes === undefined || no === undefined) {

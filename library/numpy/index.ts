@@ -1,4 +1,5 @@
 // The numpy-named functions.
+
 export {
   arraySplit,
   fliplr,
@@ -13,6 +14,7 @@ export {
   tile,
   vstack,
 } from "./arrange.js";
+export * from "./bits.js";
 export * from "./contract.js";
 export * from "./create.js";
 export {
@@ -25,6 +27,7 @@ export {
   diff,
 } from "./cumulative.js";
 export { diag, diagonal, tri, tril, triu } from "./diagonal.js";
+export * from "./division.js";
 export * from "./einsum.js";
 export * from "./elementwise.js";
 export { at, slice, type TakeOptions, take, takeAlongAxis } from "./indexing.js";
@@ -71,4 +74,17 @@ export {
   topK,
   unique,
 } from "./sort.js";
+export {
+  type AverageOptions,
+  all,
+  any,
+  average,
+  countNonzero,
+  type NormOptions,
+  norm,
+  ptp,
+  std,
+  type VarianceOptions,
+  var,
+} from "./statistics.js";
 export { type IndexSpec, putAlongAxis, type Update, type UpdateOptions } from "./update.js";

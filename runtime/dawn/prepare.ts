@@ -6,6 +6,7 @@ import { sizeOf } from "../../compiler/core/shape.js";
 import type { Graph } from "../../compiler/ir/graph.js";
 import type { BufferRef, DeviceLimits, Donation, Program, ResultRef } from "../../compiler/ir/program.js";
 import { hereText } from "../../compiler/trace/here.js";
+import { lanesOf } from "../../compiler/trace/lanes.js";
 import { budget, showBytes } from "../budget.js";
 import type { BindGroup } from "./bindings.js";
 import type { Pipeline, PipelineCache } from "./pipelines.js";
@@ -104,15 +105,31 @@ export function isDriven(action: Action): boolean {
 }
 
 /** Throws `MemoryError` when the program's arrays together exceed the budget. */
-export function checkPeak({ peakBytes, graph }: Prepared): void {
+export function checkPeak(prepared: Prepared): void {
+  const { peakBytes, graph } = prepared;
   if (peakBytes <= budget.limitBytes) return;
+  const part = fittingChunk(prepared);
   throw new MemoryError(
     `memory: this call needs ${showBytes(peakBytes)} at its peak, but the budget is ${showBytes(budget.limitBytes)}\n` +
       `  arguments ${graph.inputs.map((v) => showAval(v.aval)).join(", ")}\n` +
       `  results ${graph.outputs.map((x) => showAval(x.aval)).join(", ")}\n` +
-      `  split the call into smaller ones, or raise the budget: setMemoryBudget(bytes)${hereText()}`,
+      `  ${part ?? "split the call into smaller ones"}, or raise the budget: setMemoryBudget(bytes)${hereText()}`,
   );
 }
+
+/** Fewer lanes at a time need less memory between the kernels; arguments and results stay as they are. */
+function fittingChunk({ graph, peakBytes, scratchBytes }: Prepared): string | undefined {
+  const lanes = lanesOf(graph);
+  const scratch = scratchBytes.reduce((sum, n) => sum + n, 0);
+  if (!lanes || scratch === 0) return undefined;
+  // a chunk may have to be copied out of its array, so that its kernels need as much again
+  const chunk = Math.floor((lanes.size * (budget.limitBytes - (peakBytes - scratch))) / (2 * scratch));
+  if (chunk < 1) return undefined;
+  return `compute fewer of the ${lanes.size} lanes of ${lanes.name} at a time: vmap(fn, { chunkSize: ${roundDown(chunk)} })`;
+}
+
+/** A power of two: what fits is an estimate. */
+const roundDown = (n: number): number => 2 ** Math.floor(Math.log2(n));
 
 function checkSizes(
   graph: Graph,

@@ -1,6 +1,7 @@
-// The cases of golden.jsonl as calls of our functions: arrays decoded, functions found by name.
+// The cases of golden.jsonl and golden-functions.jsonl as calls of our functions: arrays decoded, functions found by name.
 import { readFileSync } from "node:fs";
-import { type DType, numpy, Tensor, tensor } from "lanewise";
+import * as lanewise from "lanewise";
+import { type DType, Tensor, tensor } from "lanewise";
 
 export interface EncodedArray {
   readonly dtype: DType;
@@ -15,10 +16,12 @@ export interface GoldenCase {
   readonly result: EncodedArray | readonly EncodedArray[];
 }
 
-export const goldenCases: readonly GoldenCase[] = readFileSync(new URL("golden.jsonl", import.meta.url), "utf8")
-  .trimEnd()
-  .split("\n")
-  .map((line) => JSON.parse(line));
+export const goldenCases: readonly GoldenCase[] = ["golden.jsonl", "golden-functions.jsonl"].flatMap((file) =>
+  readFileSync(new URL(file, import.meta.url), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line)),
+);
 
 type Callable = (...args: readonly unknown[]) => unknown;
 
@@ -42,7 +45,7 @@ const methodNames: Readonly<Record<string, string>> = {
 };
 
 export const callFunction = ({ call }: GoldenCase, args: readonly unknown[]): Tensor | Tensor[] =>
-  (numpy as unknown as Record<string, Callable>)[call]!(...args) as Tensor | Tensor[];
+  (lanewise as unknown as Record<string, Callable>)[call]!(...args) as Tensor | Tensor[];
 
 /** The method that does what the function of this name does; undefined where there is none. */
 export function methodOf(call: string): string | undefined {

@@ -679,6 +679,27 @@ case("cummax", [x], np.maximum.accumulate(x))
 case("cummin", [x], np.minimum.accumulate(x))
 case("cumsum", [x], np.cumsum(x))
 
+# --- more products ----------------------------------------------------------------------------------------------------
+
+for shapes in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (4, 3)), ((2, 1, 3), (4, 3)), ((), (2, 3)), ((2, 0), (3, 0))]:
+    product("inner", np.inner, draw(F, *shapes[0]), draw(F, *shapes[1]))
+product("inner", np.inner, draw(B, 3), draw(I, 3))
+for shapes in [((3,), (2,)), ((2, 3), (2, 2)), ((3,), (2, 2)), ((2, 1, 3), (2,)), ((), (2,)), ((), ()), ((0, 2), (3, 1))]:
+    product("kron", np.kron, draw(F, *shapes[0]), draw(F, *shapes[1]))
+product("kron", np.kron, draw(I, 2, 2), draw(B, 2))
+for spec in (
+    "ab,bc,cd,de->ae",
+    "ab,bc,cd,de,ef->",
+    "ab,ab,bc,cd->da",
+    "abc,cd,de,ea,b->b",
+    "...a,ab,...b->...",
+    "aab,b...,bb,...->...a",
+    "ab,bc,ca,ad,de,ef,fa,ab->c",
+    "ab,bc,ca,ad,de,ef,fa,ab,a,e->f",  # more than all orders are looked at for
+):
+    names = spec.split("->")[0].split(",")
+    einsum(spec, *(draw(F, *(sizes[c] for c in n.replace("...", "bc")), low=-2, high=2) for n in names))
+
 text = "".join(json.dumps(c, separators=(",", ":")) + "\n" for c in cases)
 Path(__file__).with_name("golden.jsonl").write_text(text)
 print(f"{len(cases)} cases, {len(text)} bytes")
