@@ -16,7 +16,7 @@ import {
   WgslError,
   zeros,
 } from "lanewise";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { allOps } from "../../compiler/ir/op.js";
 import { parseGraph } from "../../compiler/ir/parse.js";
 import { printGraph } from "../../compiler/ir/print.js";
@@ -152,6 +152,24 @@ for (const device of hasGpu ? (["cpu", "gpu"] as const) : (["cpu"] as const)) {
     });
   });
 }
+
+test("an op without a batching rule runs lane by lane", async () => {
+  const last = defineOp({
+    name: "last",
+    typeOf: ([v]) => ({ dtype: v!.dtype, shape: [] }),
+    cpu: ([v], [y]) => void (y!.data[0] = v!.data.at(-1)!),
+    kernel: ([v]) => ({
+      wgsl: `@compute @workgroup_size(1) fn main() { out0[0] = in0[${v!.shape[0]! - 1}]; }`,
+      workgroups: [1],
+    }),
+  });
+  const warned = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+  for (const device of hasGpu ? (["cpu", "gpu"] as const) : (["cpu"] as const)) {
+    setDevice(device);
+    expect(await vmap((row: Tensor) => last(row.mul(2)))(x).toArray()).toEqual([6, -2]);
+  }
+  warned.mockRestore();
+});
 
 test("it is fused, and shown by its name", () => {
   const lowered = jit((v: Tensor) => swish(v.add(1), 2).mul(swish(v, 0.5))).lower(x);
