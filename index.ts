@@ -8,14 +8,45 @@ export type { Nested } from "./compiler/core/ndarray.js";
 export type { Shape } from "./compiler/core/shape.js";
 export type { TensorLike } from "./compiler/trace/create.js";
 export { Tensor } from "./compiler/trace/tensor.js";
-export { jvp, vjp } from "./compiler/transforms/directional.js";
+export { type CheckpointOptions, checkpoint, stopGradient } from "./compiler/transforms/checkpoint.js";
+export {
+  type AllGatherOptions,
+  type AxisNames,
+  allGather,
+  axisIndex,
+  axisSize,
+  type PsumScatterOptions,
+  pmax,
+  pmean,
+  pmin,
+  psum,
+  psumScatter,
+} from "./compiler/transforms/collectives.js";
+export { customJvp } from "./compiler/transforms/custom-jvp.js";
+export { customVjp } from "./compiler/transforms/custom-vjp.js";
+export { customVmap } from "./compiler/transforms/custom-vmap.js";
+export { type JvpOptions, jvp, linearize, vjp, vjpWithAux } from "./compiler/transforms/directional.js";
 export { type Gradients, type GradOptions, grad, valueAndGrad } from "./compiler/transforms/grad.js";
 export { hessian, type JacobianOptions, jacfwd, jacrev } from "./compiler/transforms/jacobian.js";
 // For tools, such as `lanewise dump`: not for programs, and not held stable between versions.
 export type { TransformEvent } from "./compiler/transforms/observe.js";
 export { type Axes, type InAxes, type VmapOptions, vmap } from "./compiler/transforms/vmap.js";
+export * from "./library/control/index.js";
+export { type ConvOptions, type ConvTransposeOptions, conv, convTranspose } from "./library/conv.js";
+export * from "./library/functions.js";
 export * as numpy from "./library/numpy/index.js";
 export * from "./library/numpy/index.js";
+export {
+  type AvgPoolOptions,
+  avgPool,
+  maxPool,
+  type PoolOptions,
+  type ReduceWindowOptions,
+  reduceWindow,
+  type WindowReduction,
+} from "./library/pool.js";
+export * as random from "./library/random.js";
+export type { Padding, PerAxis } from "./library/sliding.js";
 export { type Counters, counters } from "./runtime/counters.js";
 export { currentDevice, type DeviceInfo, type DeviceKind, setDevice, setMemoryBudget } from "./runtime/engine.js";
 export { type JitOptions, type Jitted, jit } from "./runtime/jit.js";

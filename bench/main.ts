@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { currentDevice } from "lanewise";
 import { ByHand } from "./by-hand.js";
 import type { Machine } from "./case.js";
+import { convForward, convGradient } from "./cases/conv.js";
 import { convolution } from "./cases/convolution.js";
 import { chain, functions } from "./cases/elementwise.js";
 import { matmul } from "./cases/matmul.js";
@@ -15,7 +16,20 @@ import { openJaxJs } from "./jax-js.js";
 import { type MeasuredCase, measure } from "./measure.js";
 import { showCase, showRatios } from "./report.js";
 
-const cases = [convolution, chain, functions, sum, rows, matmul, call, callsInARow, callAndRead, eager];
+const cases = [
+  convolution,
+  chain,
+  functions,
+  sum,
+  rows,
+  matmul,
+  convForward,
+  convGradient,
+  call,
+  callsInARow,
+  callAndRead,
+  eager,
+];
 
 const { values: options } = parseArgs({
   options: {

@@ -68,7 +68,11 @@ function showPlan({ program }: Compilation): string {
   const ref = ({ kind, index }: BufferRef): string => `${kind}${index}`;
   const lines = [`peak ${peakBytes} bytes`];
   graph.inputs.forEach((v, i) => void lines.push(`  input${i}: ${showAval(v.aval)}`));
-  outputBytes.forEach((bytes, i) => void lines.push(`  output${i}: ${bytes} bytes`));
+  outputBytes.forEach((bytes, i) => {
+    const gift = program.donations?.find(({ output }) => output === i);
+    const note = gift ? `, in the memory of input${gift.input}${gift.inPlace ? ", element by element" : ""}` : "";
+    lines.push(`  output${i}: ${bytes} bytes${note}`);
+  });
   scratchBytes.forEach((bytes, i) => void lines.push(`  scratch${i}: ${bytes} bytes`));
   const steps = (list: readonly Step[], indent: string): void => {
     for (const step of list) {

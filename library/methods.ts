@@ -6,6 +6,7 @@ import type { TensorLike } from "../compiler/trace/create.js";
 import { hereText } from "../compiler/trace/here.js";
 import { Tensor } from "../compiler/trace/tensor.js";
 import * as np from "./numpy/index.js";
+import { update, withValue } from "./numpy/update.js";
 
 /** Methods of a tensor. Those named as in numpy do the same as the functions. */
 interface Methods {
@@ -28,9 +29,16 @@ interface Methods {
   sin(): Tensor;
   cos(): Tensor;
   tanh(): Tensor;
+  mod(y: TensorLike): Tensor;
+  floorDivide(y: TensorLike): Tensor;
+  /** Between bounds; null is none. */
+  clip(low?: TensorLike | null, high?: TensorLike | null): Tensor;
   floor(): Tensor;
   ceil(): Tensor;
   round(): Tensor;
+  trunc(): Tensor;
+  isNan(): Tensor;
+  isFinite(): Tensor;
   eq(y: TensorLike): Tensor;
   ne(y: TensorLike): Tensor;
   lt(y: TensorLike): Tensor;
@@ -49,8 +57,24 @@ interface Methods {
   prod(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
   max(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
   min(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  any(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  all(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
+  var(axis?: np.AxisSpec | null, options?: np.VarianceOptions): Tensor;
+  std(axis?: np.AxisSpec | null, options?: np.VarianceOptions): Tensor;
+  norm(axis?: np.AxisSpec | null, options?: np.NormOptions): Tensor;
   argmax(axis?: number | null, options?: np.ReduceOptions): Tensor;
   argmin(axis?: number | null, options?: np.ReduceOptions): Tensor;
+  cumsum(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cumprod(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cummax(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cummin(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  cumlogsumexp(axis?: number | null, options?: np.CumulativeOptions): Tensor;
+  diff(n?: number, axis?: number): Tensor;
+  sort(axis?: number | null, options?: np.SortOptions): Tensor;
+  argsort(axis?: number | null, options?: np.SortOptions): Tensor;
+  median(axis?: number | null, options?: { keepDims?: boolean }): Tensor;
+  quantile(q: number | readonly number[], axis?: number | null, options?: np.QuantileOptions): Tensor;
+  percentile(q: number | readonly number[], axis?: number | null, options?: np.QuantileOptions): Tensor;
   dot(y: TensorLike): Tensor;
   matmul(y: TensorLike): Tensor;
   reshape(...shape: number[] | [Shape]): Tensor;
@@ -67,7 +91,19 @@ interface Methods {
   at(...indices: readonly (number | Tensor)[]): Tensor;
   /** A part, one spec per leading axis: an index, [start, stop, step] or null for all. */
   slice(...specs: readonly np.SliceSpec[]): Tensor;
-  take(indices: TensorLike, axis?: number): Tensor;
+  take(indices: TensorLike, axis?: number | null, options?: np.TakeOptions): Tensor;
+  takeAlongAxis(indices: TensorLike, axis: number, options?: np.TakeOptions): Tensor;
+  /**
+   * A new tensor with the part at `index` replaced by `value`: a number or scalar tensor is an index of axis 0, an array
+   * has one spec per leading axis, as `slice` takes them. Indices in tensors are clamped.
+   */
+  with(index: np.IndexSpec, value: TensorLike): Tensor;
+  /** The part at `index`, to be written: x.update(i).add(1) is a new tensor. */
+  update(index: np.IndexSpec, options?: np.UpdateOptions): np.Update;
+  roll(shift: number | readonly number[], axis?: np.AxisSpec | null): Tensor;
+  tile(reps: number | readonly number[]): Tensor;
+  repeat(repeats: number | readonly number[], axis?: number | null): Tensor;
+  diagonal(offset?: number, axis1?: number, axis2?: number): Tensor;
   /** Axes in reverse order. */
   readonly T: Tensor;
   /** Entries along axis 0. */
@@ -83,7 +119,7 @@ const listed = (args: readonly number[] | readonly [readonly number[]]): readonl
   (Array.isArray(args[0]) ? args[0] : args) as readonly number[];
 
 type Entries = {
-  readonly [K in Exclude<keyof Methods, "T" | typeof Symbol.iterator>]: (
+  readonly [K in Exclude<keyof Methods, "T" | "update" | typeof Symbol.iterator>]: (
     x: Tensor,
     ...args: Parameters<Methods[K]>
   ) => Tensor;
@@ -108,9 +144,15 @@ const methods: Entries = {
   sin: np.sin,
   cos: np.cos,
   tanh: np.tanh,
+  mod: np.mod,
+  floorDivide: np.floorDivide,
+  clip: np.clip,
   floor: np.floor,
   ceil: np.ceil,
   round: np.round,
+  trunc: np.trunc,
+  isNan: np.isNan,
+  isFinite: np.isFinite,
   eq: np.equal,
   ne: np.notEqual,
   lt: np.less,
@@ -128,8 +170,24 @@ const methods: Entries = {
   prod: np.prod,
   max: np.max,
   min: np.min,
+  any: np.any,
+  all: np.all,
+  var: np.var,
+  std: np.std,
+  norm: np.norm,
   argmax: np.argmax,
   argmin: np.argmin,
+  cumsum: np.cumsum,
+  cumprod: np.cumprod,
+  cummax: np.cummax,
+  cummin: np.cummin,
+  cumlogsumexp: np.cumlogsumexp,
+  diff: np.diff,
+  sort: np.sort,
+  argsort: np.argsort,
+  median: np.median,
+  quantile: np.quantile,
+  percentile: np.percentile,
   dot: np.dot,
   matmul: np.matmul,
   reshape: (x, ...shape) => np.reshape(x, listed(shape)),
@@ -145,6 +203,12 @@ const methods: Entries = {
   at: np.at,
   slice: np.slice,
   take: np.take,
+  takeAlongAxis: np.takeAlongAxis,
+  with: withValue,
+  roll: np.roll,
+  tile: np.tile,
+  repeat: np.repeat,
+  diagonal: np.diagonal,
 };
 
 for (const [name, method] of Object.entries(methods) as [string, (x: Tensor, ...args: unknown[]) => Tensor][]) {
@@ -156,6 +220,14 @@ for (const [name, method] of Object.entries(methods) as [string, (x: Tensor, ...
     },
   });
 }
+
+Object.defineProperty(Tensor.prototype, "update", {
+  configurable: true,
+  writable: true,
+  value(this: Tensor, index: np.IndexSpec, options?: np.UpdateOptions): np.Update {
+    return update(this, index, options);
+  },
+});
 
 Object.defineProperty(Tensor.prototype, "T", {
   configurable: true,

@@ -47,7 +47,7 @@ const nameOf = (event: CompileEvent, origin: Origin | undefined): string =>
   plainText(origin?.steps.at(-1)?.name ?? event.label);
 
 function describe(tools: Tools, event: CompileEvent, origin: Origin | undefined): ProgramRecord {
-  const compilation = tools.compileStages(event.graph, event.limits);
+  const compilation = tools.compileStages(event.graph, event.limits, event.donated);
   const { program } = compilation;
   const show = (stage: Parameters<Tools["showStage"]>[1]): string =>
     tools.showStage(compilation, stage, tools.showLocation);
@@ -60,6 +60,12 @@ function describe(tools: Tools, event: CompileEvent, origin: Origin | undefined)
     isOperation: origin === undefined,
     calledAt: calledAt && plainText(tools.showLocation(calledAt)),
     places: placesIn([...steps.map(({ graph }) => graph), event.graph], calledAt),
+    laneByLane: steps.flatMap(({ laneRuns = [] }) =>
+      laneRuns.map(({ op, lanes, location }) => {
+        const place = location?.source ? `, at ${tools.showLocation(location.source)}` : "";
+        return plainText(`${op}, ${lanes} lane${lanes === 1 ? "" : "s"}${place}`);
+      }),
+    ),
     graph: show("graph"),
     transforms: showSteps(tools, steps),
     simplified: show("simplified"),

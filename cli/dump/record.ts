@@ -19,6 +19,8 @@ export interface ProgramRecord {
   readonly calledAt: string | undefined;
   /** Every place in the user's code that it has equations from, and where it was called: `/path/x.ts:12`. */
   readonly places: readonly string[];
+  /** What vmap ran for one lane after the other: `cumulate, 8 lanes, at f (x.ts:3)`. */
+  readonly laneByLane: readonly string[];
   readonly graph: string;
   /** The Graphs on the way to `graph`, which is the last one. */
   readonly transforms: readonly { readonly name: string; readonly graph: string }[];

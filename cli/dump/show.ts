@@ -9,6 +9,7 @@ export const way: readonly Stage[] = ["transforms", "graph", "simplified", "kern
 /** A program under its heading. */
 export function showProgram(program: ProgramRecord, number: number, stages: readonly Stage[]): string {
   const called = program.calledAt === undefined ? [] : [`called at ${program.calledAt}`];
+  called.push(...program.laneByLane.map((run) => `lane by lane, for want of a batching rule: ${run}`));
   const title = `program ${number}: ${program.isOperation ? "the operation " : ""}${program.name}`;
   if (stages.length === 1 && stages[0] === "wgsl") {
     // shaders alone: all else stands in comments of WGSL

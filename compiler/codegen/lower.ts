@@ -2,7 +2,7 @@
 import { InternalError } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
-import type { ReduceParams, ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
+import type { Place, ReduceParams, ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
 import { Position } from "../ir/position.js";
 import { carryBehind, isStacked } from "../ir/region.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
@@ -61,6 +61,14 @@ export class Lowering {
     return b.recall<Scalar>(key) ?? b.remember(key, this.#compute(x, at));
   }
 
+  /** Value of `x` at a place, or 0. */
+  valueIn(x: Atom, { at, inside }: Place): Scalar {
+    const zero = this.b.const(0, x.aval.dtype);
+    if (!inside) return this.value(x, at);
+    // an array without elements has no place to read at
+    return sizeOf(x.aval.shape) === 0 ? zero : this.b.select(inside, this.value(x, at), zero);
+  }
+
   /** Neither known as a root's result nor read from memory. */
   #isComputed(v: Var): boolean {
     return !this.roots.has(v) && !this.outside.has(v) && !this.#slots.has(v) && this.#producer.has(v);
@@ -101,6 +109,8 @@ export class Lowering {
       }
       case "opaque":
         throw new InternalError(`lower: ${op.name} is computed by dispatches of its own`);
+      case "collective":
+        throw new InternalError(`lower: no vmap took ${op.name} out`);
     }
   }
 
@@ -293,10 +303,13 @@ export class Terms {
     } else if (op.kind === "contraction") {
       const g = op.gemm(x.aval, y.aval, params);
       this.count = g.k;
-      const [batch, m, n] = Position.atLinear(b, [g.batch, g.m, g.n], at.linear).coords as [Scalar, Scalar, Scalar];
-      this.#element = (k) => [
-        b.mul(lowering.value(x, g.lhs(b, batch, m, k)), lowering.value(y, g.rhs(b, batch, k, n))),
-      ];
+      const cell = g.result?.of(b, at) ?? Position.atLinear(b, [g.batch, g.m, g.n], at.linear).coords;
+      const [batch, m, n] = cell as [Scalar, Scalar, Scalar];
+      this.#element = (k) => {
+        const [left, right] = [g.left(b, batch, m, k), g.right(b, batch, k, n)];
+        const [atX, atY] = g.swapped ? [right, left] : [left, right];
+        return [b.mul(lowering.valueIn(x, atX), lowering.valueIn(y, atY))];
+      };
     } else throw new InternalError(`lower: ${op.name} folds nothing`);
   }
 

@@ -4,15 +4,15 @@ import { fillTemplate } from "../../kernels/index.js";
 import { sizeOf } from "../core/shape.js";
 import type { Atom, Eqn, Var } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
+import { grid } from "../ir/limits.js";
 import { Position } from "../ir/position.js";
 import type { Names } from "../ir/print.js";
 import type { DeviceLimits, Launch } from "../ir/program.js";
 import { laneShape } from "../ir/region.js";
 import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { combineAll, elementAll, finishAll, initAll, scratchFor, stateTypes, termsAt } from "./folds.js";
-import { bufferName, grid, launch, type Passing, store } from "./frame.js";
+import { launch, type Passing, printerFor, store } from "./frame.js";
 import { Lowering, lowerRegion } from "./lower.js";
-import { WgslPrinter } from "./wgsl.js";
 
 /** Invocations of a workgroup. */
 const WIDTH = 64;
@@ -102,7 +102,7 @@ function finishMap(
   names: Names,
   passing: Passing,
 ): Launch {
-  const printer = new WgslPrinter(bufferName);
+  const printer = printerFor(kernel, passing);
   const body = printer.print(b.body, [], "");
   const workgroups = grid(Math.ceil(size / WIDTH), limits);
   return launch(kernel, names, printer, passing, workgroups, (frame) =>

@@ -6,12 +6,12 @@ import { InternalError } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import { type Eqn, type Graph, literal, type Var } from "../ir/graph.js";
 import type { FusedGraph, FusedKernel } from "../ir/kernel.js";
+import { grid } from "../ir/limits.js";
 import type { ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
 import type { DeviceLimits, Launch, LaunchStep, Scratch } from "../ir/program.js";
 import { add, dynamicSlice, fill, max, min, reshape, sub } from "../ops/index.js";
 import { replay, stage } from "../trace/stage.js";
 import type { Operand } from "../trace/tensor.js";
-import { grid } from "./frame.js";
 import { guardSteps } from "./guards.js";
 
 /** An array on the device. */

@@ -2,6 +2,7 @@
 import type { DType } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import type { Block, Scalar } from "../ir/scalar.js";
+import { fmaHelper, remHelper } from "./exact.js";
 
 /** WGSL's type of an element in memory. */
 export const memoryType = (type: DType): string => (type === "bool" ? "u32" : type);
@@ -26,6 +27,14 @@ const helpers: Record<string, { readonly needs: readonly string[]; readonly code
     code: maxHelper("max", "&", "0 is above -0: of equal numbers the bits are alike but for the sign of a zero"),
   },
   min_nan: { needs: ["is_nan"], code: maxHelper("min", "|", "-0 is below 0") },
+  fma_f32: {
+    needs: ["keep"],
+    code: fmaHelper,
+  },
+  rem_f32: {
+    needs: ["bits"],
+    code: remHelper,
+  },
   to_i32: {
     needs: ["is_nan"],
     code: "// i32(x) stops at the largest f32 below 2^31\nfn to_i32(x: f32) -> i32 { return select(select(i32(x), 0x7fffffffi, x >= 2147483648.0f), 0i, is_nan(x)); }",
@@ -83,12 +92,16 @@ const LOOSE = 1;
 const MAX_DEPTH = 4;
 const MAX_LENGTH = 60;
 
-const arithmetic = new Set(["add", "sub", "mul", "div", "neg"]);
+const arithmetic = new Set(["add", "sub", "mul", "div", "neg", "fma"]);
 
 /** Prints blocks of one kernel: names and helpers are shared between them. */
 export class WgslPrinter {
   readonly helpers = new Set<string>();
   readonly #read = new Set<number | string>();
+  /** Buffers read elsewhere than at the element that is stored afterwards. */
+  readonly #readElsewhere = new Set<number | string>();
+  /** Names of buffers that the block being printed writes. */
+  readonly #written = new Set<string>();
   readonly #text = new Map<Scalar, Text>();
   readonly #uses = new Map<Scalar, number>();
   /** Block of the one reader of a value, null when there are several. */
@@ -107,6 +120,8 @@ export class WgslPrinter {
    */
   print(block: Block, results: readonly Scalar[], indent: string): string[] {
     this.#count(block, results);
+    this.#written.clear();
+    for (const x of block.instrs) if (x.op === "store") this.#written.add(this.buffer(x.slot!));
     return this.#statements(block, indent);
   }
 
@@ -118,6 +133,11 @@ export class WgslPrinter {
   /** The code printed so far reads this buffer. */
   reads(slot: number | string): boolean {
     return this.#read.has(slot);
+  }
+
+  /** It is read only at the offset `i`, in code that stores there. */
+  readsOwnElement(slot: number | string): boolean {
+    return this.#read.has(slot) && !this.#readElsewhere.has(slot);
   }
 
   #count(block: Block, results: readonly Scalar[]): void {
@@ -177,7 +197,9 @@ export class WgslPrinter {
           const text = this.#expression(x);
           const once = this.#uses.get(x) === 1 && this.#reader.get(x) === block;
           const short = text.depth < MAX_DEPTH && text.code.length < MAX_LENGTH;
-          this.#text.set(x, once && short ? text : this.#named(text, lines, indent));
+          // read where it stands: the element may be overwritten before it is used
+          const inPlace = x.op === "load" && this.#written.has(this.buffer(x.slot!));
+          this.#text.set(x, once && short && !inPlace ? text : this.#named(text, lines, indent));
         }
       }
     }
@@ -333,8 +355,10 @@ export class WgslPrinter {
         return this.#infix("*", PRODUCT, a, b);
       case "div":
         return this.#infix("/", PRODUCT, a, b);
+      case "fma":
+        return this.#helper("fma_f32", [a, b, c]);
       case "rem":
-        return this.#infix("%", PRODUCT, a, b);
+        return x.type === "f32" ? this.#helper("rem_f32", [a, b]) : this.#infix("%", PRODUCT, a, b);
       case "neg": {
         const text = this.#of(a);
         const code = text.binds < UNARY || text.code.startsWith("-") ? `-(${text.code})` : `-${text.code}`;
@@ -368,6 +392,10 @@ export class WgslPrinter {
         return this.#infix("<<", BITS, a, b);
       case "shr":
         return this.#infix(">>", BITS, a, b);
+      case "popcount":
+        return this.#call("countOneBits", [a]);
+      case "clz":
+        return this.#call("countLeadingZeros", [a]);
       case "eq":
         return this.#compare("==", a, b);
       case "lt":
@@ -386,6 +414,7 @@ export class WgslPrinter {
       case "load": {
         const index = this.#of(a);
         this.#read.add(x.slot!);
+        if (this.#written.size === 0 || a.op !== "input" || a.slot !== "i") this.#readElsewhere.add(x.slot!);
         const code = `${this.buffer(x.slot!)}[${index.code}]`;
         if (x.type === "bool") return { code: `${code} != 0u`, binds: LOOSE, depth: index.depth + 1 };
         return { code, binds: ATOM, depth: index.depth + 1 };

@@ -100,6 +100,26 @@ export function countLeaves(def: TreeDef): number {
   return def.items.reduce((sum, item) => sum + countLeaves(item), 0);
 }
 
+/** The first place where two structures differ, and what each has there; undefined where they do not. */
+export function structureDifference(
+  a: TreeDef,
+  b: TreeDef,
+  path: Path = [],
+): { readonly path: Path; readonly first: string; readonly second: string } | undefined {
+  const isEmpty = a.kind === "none" && b.kind === "none";
+  const sameKeys = a.kind !== "object" || b.kind !== "object" || a.keys.join("\0") === b.keys.join("\0");
+  const children = a.kind === "array" || a.kind === "object" ? a.items : [];
+  const others = b.kind === "array" || b.kind === "object" ? b.items : [];
+  if (!isEmpty && (a.kind !== b.kind || children.length !== others.length || !sameKeys))
+    return { path, first: describeNode(a), second: describeNode(b) };
+  for (const [i, child] of children.entries()) {
+    const key = a.kind === "object" ? a.keys[i]! : i;
+    const found = structureDifference(child, others[i]!, [...path, key]);
+    if (found) return found;
+  }
+  return undefined;
+}
+
 /** Where a prefix does not fit the tree it should cover. */
 export class PrefixError extends LanewiseError {
   override name = "PrefixError";

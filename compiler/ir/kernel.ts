@@ -24,6 +24,8 @@ export interface FusedKernel {
   readonly stores: readonly Var[];
   /** Elements of each result; of all of them together for kinds opaque and region. */
   readonly size: number;
+  /** Arrays read through the binding of the result that takes their memory, by the array. */
+  readonly inPlace?: ReadonlyMap<Var, Var>;
   /** Why it ends where it ends, for `dump`. */
   readonly why: readonly string[];
 }

@@ -61,8 +61,9 @@ export type Params = object;
  * - contraction: a sum of products, expressible as a batched matrix product.
  * - opaque: any number of results from dispatches of its own; nothing is fused into it.
  * - region: runs Graphs that it holds in its params.
+ * - collective: combines the lanes of a named axis; the `vmap` of that name takes it out.
  */
-type Kind = "elementwise" | "view" | "reduction" | "contraction" | "opaque" | "region";
+type Kind = "elementwise" | "view" | "reduction" | "contraction" | "opaque" | "region" | "collective";
 
 /** How the interpreter runs: `wide` holds f32 in 64 bits and is the oracle of the tests. */
 export interface CpuContext {
@@ -127,8 +128,10 @@ export interface ViewOp extends OpBase {
   cpu(inputs: readonly NDArray[], params: Params, context: CpuContext, output: Aval): NDArray;
   /** The result holds the operand's elements in the operand's order (reshape and kin). */
   readonly keepsOrder?: boolean;
-  /** Each element of the result comes from one of the operands, and the others are not looked at. */
+  /** Each element of the result comes from one of the operands, if from any, and no other element is looked at. */
   readonly oneOperand?: boolean;
+  /** No pass sees through it: what is computed from the result is computed there again, and not before. */
+  readonly fence?: boolean;
   /** Operand `k` is read at the position of the result, and nowhere else. */
   inPlace?(k: number, inputs: readonly Aval[], params: Params): boolean;
   /** Groups of operands, in order, that may be joined by themselves first: for ops of many operands. */
@@ -153,19 +156,33 @@ export interface ReductionOp extends OpBase {
   cpu(input: NDArray, params: Params, context: CpuContext, output: Aval): NDArray;
 }
 
-/** A contraction seen as a batched matrix product out[b, m, n] = Σ_k lhs[b, m, k] · rhs[b, k, n]. */
+/** An element of an operand, or 0 where `inside` is given and does not hold. */
+export interface Place {
+  readonly at: Position;
+  readonly inside?: Scalar;
+}
+
+/**
+ * A contraction seen as a batched matrix product result[b, m, n] = Σ_k left[b, m, k] · right[b, k, n]. `left` is a place
+ * in the first operand and `right` one in the second, or the other way round if `swapped`.
+ */
 export interface Gemm {
   readonly batch: number;
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  lhs(b: ScalarBuilder, batch: Scalar, m: Scalar, k: Scalar): Position;
-  rhs(b: ScalarBuilder, batch: Scalar, k: Scalar, n: Scalar): Position;
+  readonly swapped?: boolean;
+  left(b: ScalarBuilder, batch: Scalar, m: Scalar, k: Scalar): Place;
+  right(b: ScalarBuilder, batch: Scalar, k: Scalar, n: Scalar): Place;
+  /** Where results lie in memory, if not as [batch, m, n] in row-major order: there and back. */
+  readonly result?: {
+    at(b: ScalarBuilder, batch: Scalar, m: Scalar, n: Scalar): Position;
+    of(b: ScalarBuilder, at: Position): readonly [batch: Scalar, m: Scalar, n: Scalar];
+  };
 }
 
 export interface ContractionOp extends OpBase {
   readonly kind: "contraction";
-  /** The result is [batch, m, n] in row-major order. */
   gemm(lhs: Aval, rhs: Aval, params: Params): Gemm;
   cpu(inputs: readonly [NDArray, NDArray], params: Params, context: CpuContext, output: Aval): NDArray;
 }
@@ -226,6 +243,8 @@ export interface RegionOp extends OpBase {
 /** Operands of the equation are those of the Graph, and so are the results. */
 export interface CallParams {
   readonly body: Graph;
+  /** So many of the operands, from the first, are read behind fences: the body computes again what others did before. */
+  readonly fenced?: number;
 }
 
 /**
@@ -263,8 +282,19 @@ export interface ScanParams {
   readonly carry: number;
 }
 
+/** Its params are at least these. */
+export interface CollectiveParams {
+  /** Names of the axes whose lanes are combined, at least one. */
+  readonly names: readonly string[];
+}
+
+/** Not in the registry: without its `vmap`, it has no meaning to be tested. */
+export interface CollectiveOp extends OpBase {
+  readonly kind: "collective";
+}
+
 /** One primitive. Records are made once, at load; equations hold them by reference. */
-export type Op = ElementwiseOp | ViewOp | ReductionOp | ContractionOp | OpaqueOp | RegionOp;
+export type Op = ElementwiseOp | ViewOp | ReductionOp | ContractionOp | OpaqueOp | RegionOp | CollectiveOp;
 
 const registry = new Map<string, Op>();
 

@@ -25,6 +25,11 @@ export class Position {
     return new Position(b, shape, coords, undefined);
   }
 
+  /** At `coords`, which are known to be `linear` elements from the start. */
+  static atBoth(b: ScalarBuilder, shape: Shape, coords: readonly Scalar[], linear: Scalar): Position {
+    return new Position(b, shape, coords, linear);
+  }
+
   /** At row-major offset `linear`, a u32. */
   static atLinear(b: ScalarBuilder, shape: Shape, linear: Scalar): Position {
     return new Position(b, shape, undefined, linear);

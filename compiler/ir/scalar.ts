@@ -5,8 +5,10 @@ import { InternalError } from "../core/errors.js";
 /**
  * Instructions, as on the device:
  * - `min`, `max` propagate NaN; `eq`, `lt`, `le` are false for NaN.
- * - f32 `add sub mul div neg abs floor ceil trunc nearest sqrt`: IEEE, to nearest (`nearest` rounds ties to even).
- * - i32, u32: `add sub mul neg` wrap; `div` by 0 gives the dividend, `rem` by 0 gives 0; shifts take 5 bits.
+ * - f32 `add sub mul div neg abs floor ceil trunc nearest sqrt`: IEEE, to nearest (`nearest` rounds ties to even);
+ *   `rem` is C's fmod, exact; `fma` is x y + z rounded once.
+ * - i32, u32: `add sub mul neg` wrap; `div` by 0 gives the dividend, `rem` by 0 gives 0; shifts take 5 bits;
+ *   `popcount` counts ones, `clz` the zeros above the first one.
  * - `cast` converts (float to integer truncates and saturates); `bitcast` keeps the bits.
  * - `keep` is the identity that compilers cannot see through: what is computed before it stays as it is written.
  * - `load` reads element `args[0]` of buffer `slot`; `store` writes `args[1]` there.
@@ -30,12 +32,15 @@ export type ScalarOpName =
   | "trunc"
   | "nearest"
   | "sqrt"
+  | "fma"
   | "and"
   | "or"
   | "xor"
   | "not"
   | "shl"
   | "shr"
+  | "popcount"
+  | "clz"
   | "eq"
   | "lt"
   | "le"
@@ -174,10 +179,12 @@ export class ScalarBuilder {
     return this.#emit("div", x.type, [x, y]);
   }
 
-  /** Integers only. */
+  /** What is left of x after whole multiples of y, with the sign of x. */
   rem(x: Scalar, y: Scalar): Scalar {
-    if (isOne(y)) return this.const(0, x.type);
-    if (isZero(x) && isConst(y)) return x;
+    if (x.type !== "f32") {
+      if (isOne(y)) return this.const(0, x.type);
+      if (isZero(x) && isConst(y)) return x;
+    }
     return this.#emit("rem", x.type, [x, y]);
   }
 
@@ -191,6 +198,9 @@ export class ScalarBuilder {
   /** To the nearest integer, ties to even. */
   nearest = (x: Scalar): Scalar => this.#emit("nearest", "f32", [x]);
   sqrt = (x: Scalar): Scalar => this.#emit("sqrt", "f32", [x]);
+
+  /** x y + z rounded once, f32 only. */
+  fma = (x: Scalar, y: Scalar, z: Scalar): Scalar => this.#emit("fma", "f32", [x, y, z]);
 
   and(x: Scalar, y: Scalar): Scalar {
     if (x.type === "bool") {
@@ -215,6 +225,11 @@ export class ScalarBuilder {
   shl = (x: Scalar, y: Scalar): Scalar => this.#emit("shl", x.type, [x, y]);
   /** Arithmetic for i32, logical for u32; `y` is u32. */
   shr = (x: Scalar, y: Scalar): Scalar => this.#emit("shr", x.type, [x, y]);
+
+  /** Ones among the bits of an integer. */
+  popcount = (x: Scalar): Scalar => this.#emit("popcount", x.type, [x]);
+  /** Zeros above the first one among the bits of an integer: 32 for 0. */
+  clz = (x: Scalar): Scalar => this.#emit("clz", x.type, [x]);
 
   eq = (x: Scalar, y: Scalar): Scalar => this.#emit("eq", "bool", [x, y]);
   ne = (x: Scalar, y: Scalar): Scalar => this.not(this.eq(x, y));
@@ -390,6 +405,8 @@ function foldInteger(op: ScalarOpName, type: DType, args: readonly Scalar[]): nu
       return wrap(x << y, type);
     case "shr":
       return type === "u32" ? x >>> y : x >> y;
+    case "clz":
+      return Math.clz32(x);
     case "bitcast":
       return wrap(x, type);
     default:
@@ -398,7 +415,7 @@ function foldInteger(op: ScalarOpName, type: DType, args: readonly Scalar[]): nu
 }
 
 const ofOneType = new Set("add sub mul div rem min max and or xor eq lt le".split(" "));
-const ofFloats = new Set("floor ceil trunc nearest sqrt".split(" "));
+const ofFloats = new Set("floor ceil trunc nearest sqrt fma".split(" "));
 
 /** Checks types and operands; throws `InternalError`. */
 function checkScalarTypes(x: Scalar): void {
@@ -407,5 +424,5 @@ function checkScalarTypes(x: Scalar): void {
   if (ofOneType.has(x.op) && a!.type !== b!.type) throw bad("operands of one type wanted");
   if (x.op === "select" && (a!.type !== "bool" || b!.type !== x.args[2]!.type)) throw bad("bool, T, T wanted");
   if ((x.op === "shl" || x.op === "shr") && b!.type !== "u32") throw bad("a u32 shift wanted");
-  if (ofFloats.has(x.op) && a!.type !== "f32") throw bad("f32 wanted");
+  if (ofFloats.has(x.op) && x.args.some((y) => y.type !== "f32")) throw bad("f32 wanted");
 }

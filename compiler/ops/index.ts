@@ -1,9 +1,26 @@
 // Every family of ops; importing this enters all records in the registry.
 export * from "./arithmetic.js";
 export * from "./axes.js";
+export * from "./bits.js";
+export * from "./call.js";
+export * from "./collective.js";
 export * from "./compare.js";
 export * from "./contract.js";
-export * from "./indexing.js";
+export { scanArrays } from "./control/scan.js";
+export { switchBranches } from "./control/switch.js";
+export { whileHolds } from "./control/while.js";
+export * from "./convolve.js";
+export * from "./cumulative.js";
+export * from "./custom.js";
+export * from "./dynamic.js";
+export { gather } from "./gather.js";
+export * from "./identity.js";
+export { type Combine, indexed } from "./indexed.js";
+export * from "./linear.js";
+export * from "./random.js";
 export * from "./reduce.js";
+export { scatter } from "./scatter.js";
 export * from "./slicing.js";
+export * from "./sort.js";
 export * from "./transcendental.js";
+export * from "./window.js";

@@ -70,6 +70,7 @@ export function costOf(eqn: Eqn): number {
     case "contraction":
     case "opaque":
     case "region":
+    case "collective":
       return 4;
   }
 }

@@ -18,7 +18,7 @@ export function cse(graph: Graph): Graph {
     x.kind === "var" ? `v${idOf(x)}` : `${Object.is(x.value, -0) ? "-0" : x.value}${x.aval.dtype}`;
   const seen = new Map<string, Var>();
   return rewrite(graph, (eqn) => {
-    if (eqn.outputs.length !== 1) return eqn;
+    if (eqn.outputs.length !== 1 || (eqn.op.kind === "view" && eqn.op.fence)) return eqn;
     const text = `${eqn.op.name} ${showParams(eqn.params)} ${eqn.inputs.map(key).join(" ")}`;
     const earlier = seen.get(text);
     if (earlier) return earlier;

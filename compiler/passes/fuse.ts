@@ -12,6 +12,8 @@ import { chooseStores, MAX_INSTRUCTIONS, type StoreReason, type Stores } from ".
 /** A kernel while it grows. */
 interface Group {
   readonly id: number;
+  /** Number of the equation it was made for. What comes behind a fence joins no kernel from before it. */
+  readonly start: number;
   readonly size: number;
   roots: Eqn[];
   /** Results computed here, in order. */
@@ -46,16 +48,16 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
   const inputs = new Set(graph.inputs);
   const groups: Group[] = [];
   const groupOf = new Map<Var, Group>();
-  for (const eqn of graph.eqns) {
+  const fences = fencesOf(graph);
+  for (const [i, eqn] of graph.eqns.entries()) {
     for (const v of eqn.outputs) {
       if (!stores.has(v)) continue;
       const cone = coneOf(v, producer, (x) => inputs.has(x) || stores.has(x));
       const size = sizeOf(laneShape(eqn, eqn.outputs.indexOf(v)));
       const own = (g: Group): boolean => g.roots.includes(eqn) && (needsMemory(eqn) || g.size === size);
-      const home =
-        (eqn.op.kind === "opaque" || eqn.op.kind === "region"
-          ? groups.find(own)
-          : groups.find((g) => fits(g, v, eqn, cone, groupOf, limits))) ?? newGroup(size, groups);
+      const isOpen = (g: Group): boolean => g.start >= (fences.get(v) ?? 0) && fits(g, v, eqn, cone, groupOf, limits);
+      const isAlone = eqn.op.kind === "opaque" || eqn.op.kind === "region";
+      const home = groups.find(isAlone ? own : isOpen) ?? newGroup(size, groups, i);
       join(home, v, eqn, cone, groupOf, groups);
       groupOf.set(v, home);
     }
@@ -63,9 +65,21 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
   return groups;
 }
 
-function newGroup(size: number, groups: Group[]): Group {
+/** The number of the last fence that each variable comes behind, directly or not. */
+function fencesOf(graph: Graph): Map<Var, number> {
+  const fences = new Map<Var, number>();
+  for (const [i, { op, inputs, outputs }] of graph.eqns.entries()) {
+    let last = op.kind === "view" && op.fence ? i : 0;
+    for (const x of inputs) if (x.kind === "var") last = Math.max(last, fences.get(x) ?? 0);
+    if (last > 0) for (const v of outputs) fences.set(v, last);
+  }
+  return fences;
+}
+
+function newGroup(size: number, groups: Group[], start: number): Group {
   const made: Group = {
     id: groups.length,
+    start,
     size,
     roots: [],
     members: [],

@@ -26,7 +26,7 @@ export function isLocal(eqn: Eqn): boolean {
 function findLocal(eqn: Eqn): boolean {
   const { inputs, outputs } = eqn;
   const arrays = new Set(inputs.filter((x) => x.kind === "var")).size + outputs.length;
-  return arrays <= MAX_ARRAYS && bodyCost(eqn) <= MAX_BODY && isLocalWith(eqn, new Set());
+  return arrays <= MAX_ARRAYS && bodyCost(eqn) <= MAX_BODY && isLocalWith(eqn, new Set(), false);
 }
 
 function bodyCost({ params }: Eqn): number {
@@ -41,9 +41,9 @@ const isGraph = (x: unknown): x is Graph => typeof x === "object" && x !== null 
 
 /**
  * Values are of two sorts: those in `lane` are known at one position only, that of the lane; all others wherever they
- * are read. Operands of the equation may be among them.
+ * are read. Operands of the equation may be among them. What an inner scan stacks would lie in no memory.
  */
-function isLocalWith(eqn: Eqn, lane: ReadonlySet<Atom>): boolean {
+function isLocalWith(eqn: Eqn, lane: ReadonlySet<Atom>, isInner: boolean): boolean {
   const { op, params, inputs } = eqn;
   if (op.kind !== "region") return false;
   switch (op.form) {
@@ -66,7 +66,6 @@ function isLocalWith(eqn: Eqn, lane: ReadonlySet<Atom>): boolean {
     case "scan": {
       const { body, consts, carry } = params as ScanParams;
       const shape = laneShapeOf(inputs.slice(consts, consts + carry).map((x) => x.aval.shape));
-      const isInner = lane.size > 0;
       if (!shape || (isInner && (eqn.outputs.length > carry || inputs.slice(consts + carry).some((x) => lane.has(x)))))
         return false;
       return isLocalGraph(body, ownLanes(body, inputs, lane, consts, carry));
@@ -132,8 +131,9 @@ function isLocalEqn(eqn: Eqn, own: readonly boolean[], lane: ReadonlySet<Atom>):
     case "contraction":
       return !own.includes(true) && !foldsMuch(eqn);
     case "opaque":
+    case "collective":
       return false;
     case "region":
-      return isLocalWith(eqn, new Set(inputs.filter((x) => lane.has(x))));
+      return isLocalWith(eqn, new Set(inputs.filter((x) => lane.has(x))), true);
   }
 }

@@ -21,6 +21,7 @@ export function simplify(graph: Graph): Graph {
     if (op.kind === "view") {
       const [x] = eqn.inputs;
       const out = eqn.outputs[0]!;
+      if (op.fence) return eqn;
       if (x?.kind === "literal" && eqn.inputs.length === 1) constants.set(out, x);
       const identity =
         op.keepsOrder ||

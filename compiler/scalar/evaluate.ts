@@ -199,6 +199,8 @@ function checkElementwise(x: Scalar, argTypes: readonly DType[], wide: boolean):
   if (wide && x.op === "bitcast" && (x.type === "f32" || x.args[0]!.type === "f32")) {
     throw new InternalError("scalar bitcast of f32 has no meaning in 64 bits: the op needs an f64 function of its own");
   }
+  if (wide && x.op === "fma")
+    throw new InternalError("scalar fma rounds to f32: the op needs an f64 function of its own");
 }
 
 /**

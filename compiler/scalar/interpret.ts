@@ -59,6 +59,8 @@ function runEqn(eqn: Eqn, inputs: readonly NDArray[], context: CpuContext): NDAr
       return op.cpu(inputs, params, context, avals());
     case "region":
       return op.cpu(inputs, params, context, avals(), (graph, args) => interpret(graph, args, context));
+    case "collective":
+      throw new InternalError(`interpret: no vmap took ${op.name} out`);
   }
 }
 

@@ -128,6 +128,8 @@ declare module "../ir/op.js" {
     readonly transpose?: TransposeRule;
     /** Where that is not so: a view that gives other constants than zero. */
     readonly jvp?: JvpRule;
+    /** Its tangent is zero because it is asked to be: nothing to hold difference quotients to. */
+    readonly stopsTangents?: boolean;
   }
   interface ReductionOp {
     readonly jvp?: JvpRule;
@@ -161,6 +163,8 @@ declare module "../ir/op.js" {
     ): { readonly results: readonly Tensor[]; readonly tangents: readonly (Tensor | undefined)[] };
     /** Some operand is unknown. Missing where all results are unknown then. */
     partialEval?(eqn: Eqn, unknown: readonly boolean[], transforms: Transforms): PartialEqn;
+    /** In place of `transpose`: why there is no reverse mode, and the way out. */
+    readonly noReverse?: string;
     transpose?(
       cts: readonly (Tensor | undefined)[],
       operands: readonly (Operand | undefined)[],
@@ -170,5 +174,16 @@ declare module "../ir/op.js" {
     ): readonly (Tensor | undefined)[];
     /** The same equation without the results that nobody reads; they keep their variables. */
     prune?(eqn: Eqn, used: readonly boolean[]): Eqn;
+    /** Names of axes that host functions in the params speak of. */
+    axisNames?(params: Params): readonly string[];
+  }
+  interface CollectiveOp {
+    /** `lanes` has one of the names in the params. Operands may all be unbatched: then all lanes are alike. */
+    batch(args: readonly Batched[], params: Params, lanes: LaneAxis): Batched<Tensor>;
+    /** Another axis passes by: the operand, if there is one, is batched. */
+    passBy(args: readonly Batched[], params: Params): Batched<Tensor>;
+    /** Missing for ops whose results are never float. */
+    readonly jvp?: JvpRule;
+    readonly transpose?: TransposeRule;
   }
 }

@@ -1,6 +1,6 @@
 // stage: runs a function once on traced arguments and gives its Graph; replay: records a Graph again.
 import type { Aval } from "../core/aval.js";
-import type { Atom, Graph, Var } from "../ir/graph.js";
+import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import type { Operand, Tensor } from "./tensor.js";
 import { bind, inTrace, withLocation } from "./trace.js";
 
@@ -9,20 +9,50 @@ export interface Staged<R> {
   readonly graph: Graph;
   /** Values the function took from outside: tensors, or values of an outer trace. */
   readonly captures: readonly Tensor[];
+  /** The same as the function knows them: a stand-in is another tensor than what it stands for. */
+  readonly sources: readonly Tensor[];
   /** What `fn` gave beside its outputs: the structure of its result. */
   readonly rest: R;
 }
 
-/** Traces `fn` on arguments of the given types. */
+/**
+ * Traces `fn` on arguments of the given types. Each of `outer` gets an input behind the arguments, which stands for it
+ * wherever `fn` uses it; it may belong to a trace that is over.
+ */
 export function stage<R>(
   name: string,
   avals: readonly Aval[],
   fn: (args: Tensor[]) => { readonly outputs: readonly Operand[]; readonly rest: R },
+  outer: readonly Tensor[] = [],
 ): Staged<R> {
   return inTrace(name, (trace) => {
-    const { outputs, rest } = fn(avals.map((aval) => trace.input(aval)));
+    const args = avals.map((aval) => trace.input(aval));
+    for (const x of outer) trace.standIn(x);
+    const { outputs, rest } = fn(args);
     const graph = trace.finish(outputs);
-    return { graph, captures: trace.captures, rest };
+    return { graph, captures: trace.captures, sources: trace.sources, rest };
+  });
+}
+
+/** Values that a function takes from outside, known twice. */
+export interface Outer {
+  /** What it recorded. */
+  readonly eqns: readonly Eqn[];
+  /** As operands here. */
+  readonly captures: readonly Tensor[];
+  /** As `fn` knows them. */
+  readonly sources: readonly Tensor[];
+}
+
+/** What `work` takes from outside. Where it throws, as far as it comes: its mistakes are met when it is needed. */
+export function outerValues(name: string, avals: readonly Aval[], work: (args: Tensor[]) => void): Outer {
+  return inTrace(name, (trace) => {
+    try {
+      work(avals.map((aval) => trace.input(aval)));
+    } catch {
+      // traced again, where it counts
+    }
+    return { eqns: trace.eqns, captures: trace.captures, sources: trace.sources };
   });
 }
 

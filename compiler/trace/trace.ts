@@ -14,7 +14,11 @@ export class Trace implements TraceOwner {
   readonly eqns: Eqn[] = [];
   /** Values from outside, in the order they were first used; each is an input of the Graph behind the arguments. */
   readonly captures: Tensor[] = [];
+  /** The same, as the function knows them. */
+  readonly sources: Tensor[] = [];
   readonly #captured = new Map<unknown, Var>();
+  /** Values from outside that an input was made for beforehand. */
+  #standIns: Map<unknown, Tensor> | undefined;
   #open = true;
 
   constructor(
@@ -38,19 +42,39 @@ export class Trace implements TraceOwner {
     return new Tensor(aval, { traced: { trace: this, atom: v } });
   }
 
+  /** A new input that stands for `source`, here and in traces within. */
+  standIn(source: Tensor): void {
+    this.#standIns ??= new Map();
+    const made = this.input(source.aval);
+    this.#standIns.set(identityOf(source), made);
+    standsFor.set(made.traced!.atom, source);
+  }
+
+  /** What stands for `x` in this trace or one around it. */
+  #standInFor(x: Tensor): Tensor {
+    const identity = identityOf(x);
+    for (let t: Trace | undefined = this; t; t = t.parent) {
+      const found = t.#standIns?.get(identity);
+      if (found) return found;
+    }
+    return x;
+  }
+
   /** The variable that stands for `x` here; a value from outside becomes a captured input. */
-  atom(x: Operand): Atom {
-    if (!(x instanceof Tensor)) return x;
+  atom(source: Operand): Atom {
+    if (!(source instanceof Tensor)) return source;
+    const x = this.#standInFor(source);
     const traced = x.traced;
     if (traced?.trace === this) return traced.atom;
     if (traced && !isOpen(traced.trace, this.parent)) throw leakedError(x);
-    const identity = traced ? traced.atom : x;
+    const identity = identityOf(x);
     let v = this.#captured.get(identity);
     if (!v) {
       if (!traced) void x.handle; // throws when it was disposed
       v = newVar(x.aval);
       this.#captured.set(identity, v);
       this.captures.push(x);
+      this.sources.push((traced && standsFor.get(traced.atom)) ?? source);
     }
     return v;
   }
@@ -59,17 +83,27 @@ export class Trace implements TraceOwner {
   finish(outputs: readonly Operand[]): Graph {
     const atoms = outputs.map((x) => this.atom(x));
     return {
-      inputs: [...this.inputs, ...this.captures.map((x) => this.#captured.get(x.traced?.atom ?? x)!)],
+      inputs: [...this.inputs, ...this.captures.map((x) => this.#captured.get(identityOf(x))!)],
       eqns: this.eqns,
       outputs: atoms,
     };
   }
 }
 
+/** What inputs stand for that were made by `standIn`. */
+const standsFor = new WeakMap<Var, Tensor>();
+
+/** Tensors of one traced value are the same value. */
+const identityOf = (x: Tensor): unknown => x.traced?.atom ?? x;
+
 /** Runs Graphs on values; given from above, by the runtime. */
 export interface Executor {
-  /** Results are futures. `operands` are values and scalar constants, one per input of the Graph; `label` names the user's function. */
-  run(graph: Graph, operands: readonly Operand[], label?: string): Tensor[];
+  /**
+   * Results are futures. `operands` are values and scalar constants, one per input of the Graph; `label` names the
+   * user's function. Operands at the positions `donated` are given up by the caller right after the call: results may
+   * take their memory.
+   */
+  run(graph: Graph, operands: readonly Operand[], label?: string, donated?: readonly number[]): Tensor[];
   /** A value whose elements are on the host. They are uploaded when a device first needs them. */
   fromHost(array: NDArray): ArrayHandle;
   /** Runs a single op. */

@@ -6,12 +6,16 @@ import { type TreeDef, unflatten } from "../core/tree.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import type { ReduceParams } from "../ir/op.js";
 import { bindOne } from "../ops/define.js";
-import { lanesAt } from "../ops/index.js";
+import { axisNamesOf, lanesAt } from "../ops/index.js";
+import { axisScope, withAxisScope } from "../trace/axis-names.js";
 import { hereText } from "../trace/here.js";
+import { noteLanes } from "../trace/lanes.js";
 import type { Batched, LaneAxis } from "../trace/rules.js";
 import { replay, stage } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { bind, isLiteral, withLocation } from "../trace/trace.js";
+import { chunkGraph } from "./chunks.js";
+import { batchLaneByLane, notingLaneRuns } from "./lane-by-lane.js";
 import { observeTransform } from "./observe.js";
 import { runGraph } from "./run.js";
 import { enter, transforms } from "./table.js";
@@ -54,8 +58,9 @@ export function batchGraph(
 
 function batchEqn(eqn: Eqn, args: readonly Batched[], laneAxis: LaneAxis): readonly Batched<Tensor>[] {
   const { op, params } = eqn;
-  const { size } = laneAxis;
-  if (args.every((x) => x.axis === null)) {
+  const { size, name } = laneAxis;
+  const isOwn = name !== undefined && axisNamesOf(eqn).has(name);
+  if (args.every((x) => x.axis === null) && !isOwn) {
     const operands = args.map((x) => x.value);
     return bind(op, operands, params).map((value) => ({ value, axis: null }));
   }
@@ -78,10 +83,11 @@ function batchEqn(eqn: Eqn, args: readonly Batched[], laneAxis: LaneAxis): reado
       return [op.batch(args, params, size)];
     }
     case "opaque":
-      if (!op.batch) throw new InternalError(`vmap: op ${op.name} has no batching rule`);
-      return op.batch(args, params, size);
+      return op.batch ? op.batch(args, params, size) : batchLaneByLane(eqn, args, size);
     case "region":
       return op.batch(args, params, laneAxis, transforms);
+    case "collective":
+      return [isOwn ? op.batch(args, params, laneAxis) : op.passBy(args, params)];
   }
 }
 
@@ -89,6 +95,8 @@ function batchEqn(eqn: Eqn, args: readonly Batched[], laneAxis: LaneAxis): reado
 export interface Lanes {
   readonly axes: readonly (number | null)[];
   readonly size: number;
+  /** Lanes that are computed at a time; all of them where it is missing. */
+  readonly chunk?: number | undefined;
 }
 
 /**
@@ -101,18 +109,24 @@ export function vmapCall(
   lanes: Lanes,
   call: (args: Tensor[]) => { outputs: readonly Operand[]; rest: TreeDef },
   outAxesFor: (def: TreeDef) => readonly OutAxis[],
+  axisName?: string,
 ): unknown {
   const types = args.map((x, i) => {
     const axis = lanes.axes[i]!;
     return axis === null ? x.aval : aval(x.aval.dtype, removeAt(x.aval.shape, axis));
   });
-  const staged = stage(name, types, call);
+  const axes = axisName === undefined ? axisScope() : [...axisScope(), { name: axisName, size: lanes.size }];
+  const staged = withAxisScope(axes, () => stage(name, types, call));
   observeTransform({ name, transform: "trace", graph: staged.graph });
   const wanted = outAxesFor(staged.rest);
   const inAxes = [...lanes.axes, ...staged.captures.map(() => null)];
-  const batched = batchGraph(staged.graph, inAxes, lanes.size);
-  const placed = placeOutputs(batched, wanted, lanes.size);
-  observeTransform({ name, transform: "vmap", graph: placed });
+  const { size, chunk = size } = lanes;
+  const { result: batched, runs } = notingLaneRuns(() =>
+    chunk < size ? chunkGraph(staged.graph, inAxes, size, chunk) : batchGraph(staged.graph, inAxes, size, axisName),
+  );
+  const placed = placeOutputs(batched, wanted, size);
+  noteLanes(placed, name, size);
+  observeTransform({ name, transform: "vmap", graph: placed, laneRuns: runs });
   const operands = [...args, ...staged.captures];
   return unflatten(staged.rest, runGraph(placed, operands, name));
 }

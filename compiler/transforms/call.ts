@@ -1,15 +1,17 @@
 // Calls of transformed functions: arguments and results as trees of tensors.
 
-import { LanewiseError, TraceError } from "../core/errors.js";
-import { type Flat, flatten, type Path, showPath, type TreeDef, unflatten } from "../core/tree.js";
+import { type Aval, sameAval, showAval } from "../core/aval.js";
+import { DTypeError, LanewiseError, ShapeError, TraceError } from "../core/errors.js";
+import { type Flat, flatten, type Path, showPath, showTree, type TreeDef, unflatten } from "../core/tree.js";
 import { checkHazards } from "../frontend/lint.js";
 import { functionSource, parameterNames } from "../frontend/source.js";
 import { fill } from "../ops/index.js";
-import { argument, constant, isTensorLike, type TensorLike } from "../trace/create.js";
+import { argument, isTensorLike, type TensorLike } from "../trace/create.js";
 import { hereText } from "../trace/here.js";
 import { type Staged, stage } from "../trace/stage.js";
 import type { Operand } from "../trace/tensor.js";
 import { Tensor } from "../trace/tensor.js";
+import { isLiteral } from "../trace/trace.js";
 import { observeTransform } from "./observe.js";
 
 /** Type of an argument of a transformed function: where the function has a tensor, anything like one is taken. */
@@ -60,7 +62,7 @@ export function nameAfter(made: AnyFunction, transform: string, fn: AnyFunction)
 }
 
 /** Name of an argument or of a leaf in it: `x`, `params.w[0]`; `arguments[2]` for one without a name. */
-function argumentName(fn: AnyFunction, path: Path): string {
+export function argumentName(fn: AnyFunction, path: Path): string {
   const inner = madeOf.get(fn);
   if (inner) return argumentName(inner, path);
   const [index, ...below] = path as [number, ...Path];
@@ -150,21 +152,66 @@ function entryAt(tree: unknown, path: Path): unknown {
   return path.reduce<unknown>((x, key) => (x as Record<string | number, unknown> | undefined)?.[key], tree);
 }
 
-function flattenResult(transform: string, fn: AnyFunction, result: unknown): { outputs: Operand[]; rest: TreeDef } {
+/** A result taken apart: numbers and booleans as constants. */
+export interface FlatResult {
+  readonly outputs: readonly Operand[];
+  readonly def: TreeDef;
+  readonly paths: readonly Path[];
+}
+
+/** Takes apart what the user's function returned. Throws `TraceError` for a leaf that is no tensor and no number. */
+export function resultLeaves(transform: string, fn: AnyFunction, result: unknown): FlatResult {
   if (result instanceof Promise) {
     result.catch(() => undefined);
     throw new TraceError(
       `${transform} of ${nameOf(fn)}: the function is async, so its result is not known when it returns\n  await data outside and pass it as an argument${hereText()}`,
     );
   }
-  const flat: Flat<unknown> = flatten(result, isLeaf);
-  const outputs = flat.leaves.map((x, i): Operand => {
-    if (x instanceof Tensor) return x;
-    if (typeof x === "number" || typeof x === "boolean") return fill(constant(x), []);
+  const { leaves, paths, def }: Flat<unknown> = flatten(result, isLeaf);
+  const outputs = leaves.map((x, i): Operand => {
     if (isTensorLike(x)) return argument(x);
     throw new TraceError(
-      `${transform} of ${nameOf(fn)}: the result${showPath(flat.paths[i]!) ? ` at ${showPath(flat.paths[i]!)}` : ""} is ${describe(x)}, but tensors and numbers are wanted${hereText()}`,
+      `${transform} of ${nameOf(fn)}: the result${showPath(paths[i]!) ? ` at ${showPath(paths[i]!)}` : ""} is ${describe(x)}, but tensors and numbers are wanted${hereText()}`,
     );
   });
-  return { outputs, rest: flat.def };
+  return { outputs, def, paths };
+}
+
+/** What the user's function gave, all of it tensors. */
+export function flattenResult(
+  transform: string,
+  fn: AnyFunction,
+  result: unknown,
+): { outputs: Operand[]; rest: TreeDef } {
+  const { outputs, def } = resultLeaves(transform, fn, result);
+  return { outputs: outputs.map((x) => (isLiteral(x) ? fill(x, []) : x)), rest: def };
+}
+
+/**
+ * Leaves of a tree that has the structure `def` and leaves of these types, which for integers are not looked at unless
+ * `integersToo`. Throws `ShapeError` or `DTypeError` naming the `what` that does not fit.
+ */
+export function leavesLike(
+  label: string,
+  what: string,
+  tree: unknown,
+  def: TreeDef,
+  types: readonly Aval[],
+  integersToo = false,
+): Operand[] {
+  const flat = flatten(tree, isLeaf);
+  if (showTree(flat.def) !== showTree(def)) {
+    throw new ShapeError(
+      `${label}: the ${what} has structure ${showTree(flat.def)}, but ${showTree(def)} is wanted${hereText()}`,
+    );
+  }
+  return flat.leaves.map((x, i): Operand => {
+    const place = `${what}${showPath(flat.paths[i]!) === "" ? "" : ` at ${showPath(flat.paths[i]!)}`}`;
+    if (!isTensorLike(x)) throw new DTypeError(`${label}: the ${place} is no tensor and no number${hereText()}`);
+    const leaf = argument(x);
+    const type = types[i]!;
+    if ((type.dtype !== "f32" && !integersToo) || sameAval(leaf.aval, type)) return leaf;
+    const Wrong = leaf.aval.dtype === type.dtype ? ShapeError : DTypeError;
+    throw new Wrong(`${label}: the ${place} is ${showAval(leaf.aval)}, but ${showAval(type)} is wanted${hereText()}`);
+  });
 }

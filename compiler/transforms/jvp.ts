@@ -87,6 +87,9 @@ function jvpEqn(
       return { results, tangents: op.jvp(tangents, primals, results, params) };
     case "region":
       return { results, tangents: [] };
+    case "collective":
+      if (!op.jvp) throw new InternalError(`jvp: op ${op.name} has no rule`);
+      return { results, tangents: [op.jvp(tangents, primals, y, params)] };
   }
 }
 

@@ -39,7 +39,8 @@ export interface PartialGraph {
 
 /**
  * Takes a Graph apart by what depends on the inputs whose entry in `unknown` is true. Outputs whose entry in `forced` is
- * true come from the second part in any case. Nothing is computed twice, but where the rule of an op says so.
+ * true come from the second part in any case. Nothing is computed twice, but for what is made of constants alone, and
+ * where the rule of an op says so.
  */
 export function partialEvalGraph(
   graph: Graph,
@@ -65,10 +66,11 @@ export function partialEvalGraph(
   }
   const unknownOut = graph.outputs.map((x, i) => Boolean(forced[i]) || isWaiting(x));
   const results = graph.outputs.filter((_, i) => unknownOut[i]);
+  const read = [...linearEqns.flatMap((eqn) => eqn.inputs), ...results];
+  const repeated = constantsBehind(read, knownEqns);
+  for (const v of repeated.flatMap((eqn) => eqn.outputs)) waiting.add(v);
   const residuals = new Set<Var>();
-  for (const x of [...linearEqns.flatMap((eqn) => eqn.inputs), ...results]) {
-    if (x.kind === "var" && !waiting.has(x)) residuals.add(x);
-  }
+  for (const x of read) if (x.kind === "var" && !waiting.has(x)) residuals.add(x);
   return {
     known: {
       inputs: graph.inputs.filter((_, i) => !unknown[i]),
@@ -77,12 +79,31 @@ export function partialEvalGraph(
     },
     linear: {
       inputs: [...residuals, ...graph.inputs.filter((_, i) => unknown[i])],
-      eqns: linearEqns,
+      eqns: [...repeated, ...linearEqns],
       outputs: results,
     },
     unknownOut,
     residuals: [...residuals].map((v) => v.aval),
   };
+}
+
+/** Equations among `eqns` that make what is read of constants alone: arrays of zeros, counts. */
+function constantsBehind(read: readonly Atom[], eqns: readonly Eqn[]): Eqn[] {
+  const constant = new Set<Var>();
+  const made = eqns.filter((eqn) => {
+    const isCheap = eqn.op.kind === "view" || eqn.op.kind === "elementwise";
+    if (!isCheap || !eqn.inputs.every((x) => x.kind === "literal" || constant.has(x))) return false;
+    for (const v of eqn.outputs) constant.add(v);
+    return true;
+  });
+  const needed = new Set<Atom>(read);
+  const found: Eqn[] = [];
+  for (const eqn of made.reverse()) {
+    if (!eqn.outputs.some((v) => needed.has(v))) continue;
+    found.push(eqn);
+    for (const x of eqn.inputs) needed.add(x);
+  }
+  return found.reverse();
 }
 
 enter({ partialEval: partialEvalGraph });

@@ -1,7 +1,9 @@
 // Transposition: from a linear Graph to the Graph that carries cotangents back.
-import { InternalError } from "../core/errors.js";
+import { InternalError, TraceError } from "../core/errors.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import { sumOf } from "../ops/define.js";
+import { hereText } from "../trace/here.js";
+import { showLocation } from "../trace/location.js";
 import { stage } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { bind, withLocation } from "../trace/trace.js";
@@ -50,11 +52,13 @@ function evaluateKnown(graph: Graph, known: Map<Var, Tensor>): Eqn[] {
 }
 
 function transposeEqn(
-  { op, inputs, params }: Eqn,
+  { op, inputs, params, location }: Eqn,
   cts: readonly (Tensor | undefined)[],
   operands: readonly (Operand | undefined)[],
 ): readonly (Tensor | undefined)[] {
   const types = inputs.map((x) => x.aval);
+  if (op.kind === "region" && op.noReverse !== undefined)
+    throw new TraceError(`grad: ${op.noReverse}${location?.source ? `\n  at ${showLocation(location)}` : hereText()}`);
   if (!op.transpose) throw new InternalError(`transpose: op ${op.name} has no rule`);
   if (op.kind === "region") return op.transpose(cts, operands, types, params, transforms);
   if (op.kind === "opaque") return op.transpose(cts, operands, types, params);

@@ -30,6 +30,13 @@ export interface VmapOptions {
   readonly outAxes?: Axes;
   /** Number of lanes; needed when every `inAxes` is null. */
   readonly axisSize?: number;
+  /**
+   * Number of lanes that are computed at a time, one chunk after the other, for calls that need too much memory
+   * otherwise; the last chunk may be smaller. Default: all at once.
+   */
+  readonly chunkSize?: number;
+  /** Name that `psum` and the other collectives in `fn` know the batch axis by. */
+  readonly axisName?: string;
 }
 
 /**
@@ -55,6 +62,7 @@ export function vmap<A extends unknown[], R>(
       lanes,
       (leaves: Tensor[]) => callTraced("vmap", target, { def: flat.def }, leaves),
       (def) => outAxesFor(target, def, options.outAxes),
+      options.axisName,
     );
   };
   nameAfter(mapped, "vmap", target);
@@ -65,9 +73,11 @@ interface ReadOptions {
   readonly inAxes: InAxes;
   readonly outAxes: Axes;
   readonly axisSize: number | undefined;
+  readonly chunkSize: number | undefined;
+  readonly axisName: string | undefined;
 }
 
-const optionNames = ["inAxes", "outAxes", "axisSize"];
+const optionNames = ["inAxes", "outAxes", "axisSize", "axisName", "chunkSize"];
 
 /** An object in the second place is always options. */
 function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | undefined): ReadOptions {
@@ -77,6 +87,8 @@ function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | u
       inAxes: second === undefined ? 0 : (second as InAxes),
       outAxes: outAxes === undefined ? 0 : outAxes,
       axisSize: undefined,
+      chunkSize: undefined,
+      axisName: undefined,
     };
   const options = second as VmapOptions;
   for (const key of Object.keys(options)) {
@@ -87,19 +99,33 @@ function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | u
     }
   }
   if (outAxes !== undefined) throw new LanewiseError("vmap: outAxes is given twice, in the options and as an argument");
-  const { axisSize } = options;
+  const { axisSize, axisName, chunkSize } = options;
   if (axisSize !== undefined && (!Number.isSafeInteger(axisSize) || axisSize < 0)) {
     throw new ShapeError(`vmap: axisSize ${String(axisSize)} is not a whole number ≥ 0`);
+  }
+  if (chunkSize !== undefined && (!Number.isSafeInteger(chunkSize) || chunkSize < 1)) {
+    throw new ShapeError(`vmap: chunkSize ${String(chunkSize)} is not a whole number ≥ 1`);
+  }
+  if (axisName !== undefined && typeof axisName !== "string") {
+    throw new LanewiseError(`vmap: axisName ${String(axisName)} is no string`);
+  }
+  if (axisName !== undefined && chunkSize !== undefined) {
+    throw new LanewiseError(
+      `vmap: axisName '${axisName}' and chunkSize ${chunkSize} are both given, but collectives need all lanes at once\n  leave out one of them`,
+    );
   }
   return {
     inAxes: options.inAxes === undefined ? 0 : options.inAxes,
     outAxes: options.outAxes === undefined ? 0 : options.outAxes,
     axisSize,
+    chunkSize,
+    axisName,
   };
 }
 
 /** One batch axis per leaf, counted from the front, and the number of lanes. */
-function lanesOf(fn: AnyFunction, flat: FlatArgs, count: number, { inAxes, axisSize }: ReadOptions): Lanes {
+function lanesOf(fn: AnyFunction, flat: FlatArgs, count: number, options: ReadOptions): Lanes {
+  const { inAxes, axisSize } = options;
   if (Array.isArray(inAxes) && inAxes.length !== count) {
     throw new ShapeError(
       `vmap of ${nameOf(fn)}: inAxes has ${inAxes.length} entries for ${count} arguments\n  give one entry per argument, or a single number for all${hereText()}`,
@@ -119,7 +145,7 @@ function lanesOf(fn: AnyFunction, flat: FlatArgs, count: number, { inAxes, axisS
     }
     return axis < 0 ? axis + rank : axis;
   });
-  return { axes, size: laneCount(fn, flat, axes, axisSize) };
+  return { axes, size: laneCount(fn, flat, axes, axisSize), chunk: options.chunkSize };
 }
 
 function checkAxis(axis: unknown, what: string, of: string): asserts axis is number {

@@ -1,4 +1,4 @@
-// Products of arrays, all as one contraction: dot, vdot, matmul, outer, tensordot.
+// Products of arrays, all as one contraction but kron: dot, vdot, inner, matmul, outer, kron, tensordot.
 import { showAval } from "../../compiler/core/aval.js";
 import { ShapeError } from "../../compiler/core/errors.js";
 import * as ops from "../../compiler/ops/index.js";
@@ -30,6 +30,13 @@ export function dot(x: TensorLike, y: TensorLike): Tensor {
 function scaled(a: Tensor, b: Tensor): Tensor {
   const shape = a.ndim === 0 ? b.shape : a.shape;
   return ops.mul(stretch(a, shape), stretch(b, shape));
+}
+
+/** Sums over the last axis of both; a scalar multiplies. [..., n] and [...others, n] give [..., ...others]. */
+export function inner(x: TensorLike, y: TensorLike): Tensor {
+  const [a, b] = pair(x, y, "inner");
+  if (a.ndim === 0 || b.ndim === 0) return scaled(a, b);
+  return dotGeneral(a, b, contracting(a.ndim - 1, b.ndim - 1));
 }
 
 /** Σ x · y over all elements of two arrays of one size. */
@@ -74,6 +81,33 @@ export function matmul(x: TensorLike, y: TensorLike): Tensor {
 export function outer(x: TensorLike, y: TensorLike): Tensor {
   const [a, b] = pair(x, y, "outer");
   return dotGeneral(ravel(a), ravel(b), { contract: [[], []], batch: [[], []] });
+}
+
+/**
+ * Each element of x times all of y, as blocks: axis i of the result has size m · n for axes of sizes m and n. The array
+ * of fewer axes gets axes of size 1 in front.
+ */
+export function kron(x: TensorLike, y: TensorLike): Tensor {
+  const [a, b] = pair(x, y, "kron");
+  const rank = Math.max(a.ndim, b.ndim);
+  const sizesOf = ({ shape }: Tensor): number[] => [...range(rank - shape.length).map(() => 1), ...shape];
+  const [m, n] = [sizesOf(a), sizesOf(b)];
+  const blocks = m.flatMap((size, axis) => [size, n[axis]!]);
+  const spread = (t: Tensor, axes: number[]): Tensor => ops.broadcast(ops.reshape(t, sizesOf(t)), blocks, axes);
+  const product = ops.mul(
+    spread(
+      a,
+      m.map((_, axis) => 2 * axis),
+    ),
+    spread(
+      b,
+      n.map((_, axis) => 2 * axis + 1),
+    ),
+  );
+  return ops.reshape(
+    product,
+    m.map((size, axis) => size * n[axis]!),
+  );
 }
 
 /** Sums over the last `axes` axes of x and the first of y, or over the axes of x and y listed in two lists. */

@@ -5,7 +5,7 @@ import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import type { Tensor } from "../../compiler/trace/tensor.js";
-import { zerosLike } from "./create.js";
+import { cheapestOrder, type Order } from "./einsum-order.js";
 import { promotedDType, toDType } from "./promote.js";
 import { asTensor } from "./shape.js";
 
@@ -17,8 +17,9 @@ interface Term {
 
 /**
  * `einsum("ij,jk->ik", a, b)`: letters name axes, those missing behind `->` are summed over, `...` stands for axes that
- * broadcast. Without `->` the result has the letters that occur once, in alphabetical order. Operands are contracted
- * two at a time, the cheapest pair first. Throws `ValueError` for a spec that cannot be read and `ShapeError` where it
+ * broadcast. Without `->` the result has the letters that occur once, in alphabetical order; a letter twice in one
+ * operand is its diagonal. Operands are contracted two at a time in the order with the fewest multiplications: the best
+ * one for up to eight operands, the cheapest pair first beyond. Throws `ValueError` for a spec that cannot be read and `ShapeError` where it
  * does not fit the operands.
  */
 export function einsum(spec: string, ...operands: readonly TensorLike[]): Tensor {
@@ -30,13 +31,19 @@ export function einsum(spec: string, ...operands: readonly TensorLike[]): Tensor
   let terms = tensors.map((x, i) => diagonal({ x: toDType(x, dtype, "einsum") as Tensor, names: inputs[i]! }));
   // axes of size 1 that stretch are summed away where another operand carries the name
   terms = terms.map((term) => dropStretched(term, sizes));
-  while (terms.length > 1) {
-    const [i, j] = cheapestPair(terms, output, sizes);
-    const rest = terms.filter((_, k) => k !== i && k !== j);
-    const needed = new Set([...output, ...rest.flatMap((term) => term.names)]);
-    terms = [...rest, contract(terms[i]!, terms[j]!, needed)];
-  }
-  return arrange(terms[0]!, output, sizes);
+  const result =
+    terms.length === 1
+      ? terms[0]!
+      : follow(
+          cheapestOrder(
+            terms.map(({ names }) => names),
+            output,
+            sizes,
+          ),
+          terms,
+          output,
+        );
+  return arrange(result, output, sizes);
 }
 
 interface Spec {
@@ -112,10 +119,16 @@ function diagonal({ x, names }: Term): Term {
     throw new ShapeError(
       `einsum: '${names[second]}' has sizes ${n} and ${m} in one operand, ${showAval(x.aval)}${hereText()}`,
     );
-  const row = ops.broadcast(ops.iota("i32", [n], 0), x.shape, [first]);
-  const column = ops.broadcast(ops.iota("i32", [n], 0), x.shape, [second]);
-  const kept = ops.select(ops.eq(row, column), x, zerosLike(x));
-  return diagonal({ x: ops.reduceSum(kept, [second]), names: names.filter((_, axis) => axis !== second) });
+  // with both axes behind all others and joined, the diagonal is every (n + 1)-th element
+  const others = x.shape.map((_, axis) => axis).filter((axis) => axis !== first && axis !== second);
+  const outer = others.map((axis) => x.shape[axis]!);
+  const joined = ops.reshape(ops.transpose(x, [...others, first, second]), [...outer, n! * n!]);
+  const line = ops.slice(joined, {
+    start: joined.shape.map(() => 0),
+    stop: joined.shape,
+    step: [...outer.map(() => 1), n! + 1],
+  });
+  return diagonal({ x: line, names: [...others.map((axis) => names[axis]!), names[second]!] });
 }
 
 function dropStretched({ x, names }: Term, sizes: ReadonlyMap<string, number>): Term {
@@ -124,49 +137,36 @@ function dropStretched({ x, names }: Term, sizes: ReadonlyMap<string, number>): 
   return { x: ops.squeeze(x, axes), names: names.filter((_, axis) => !axes.includes(axis)) };
 }
 
-/** The pair whose product has the fewest terms. */
-function cheapestPair(
-  terms: readonly Term[],
-  output: readonly string[],
-  sizes: ReadonlyMap<string, number>,
-): [number, number] {
-  let best: [number, number] = [0, 1];
-  let least = Infinity;
-  for (let i = 0; i < terms.length; i++) {
-    for (let j = i + 1; j < terms.length; j++) {
-      const names = new Set([...terms[i]!.names, ...terms[j]!.names]);
-      const others = new Set([...output, ...terms.filter((_, k) => k !== i && k !== j).flatMap((term) => term.names)]);
-      let work = 1;
-      let result = 1;
-      for (const name of names) {
-        work *= sizes.get(name)!;
-        if (others.has(name)) result *= sizes.get(name)!;
-      }
-      // of equal work the smaller result
-      const price = work + result / 2;
-      if (price < least) {
-        least = price;
-        best = [i, j];
-      }
-    }
-  }
-  return best;
+/** Contracts in an order that was chosen before. */
+function follow(order: Order, terms: readonly Term[], output: readonly string[]): Term {
+  const within = (part: Order): number[] => (typeof part === "number" ? [part] : part.flatMap(within));
+  const run = (part: Order): Term => {
+    if (typeof part === "number") return terms[part]!;
+    const inside = within(part);
+    const outside = terms.flatMap(({ names }, i) => (inside.includes(i) ? [] : names));
+    const [a, b] = [run(part[0]), run(part[1])];
+    return contract(a, b, output, new Set([...output, ...outside]));
+  };
+  return run(order);
 }
 
 /** Product of two terms, summed over what nobody needs any more. */
-function contract(a: Term, b: Term, needed: ReadonlySet<string>): Term {
+function contract(a: Term, b: Term, output: readonly string[], needed: ReadonlySet<string>): Term {
   const lhs = sumOut(a, (name) => !needed.has(name) && !b.names.includes(name));
   const rhs = sumOut(b, (name) => !needed.has(name) && !a.names.includes(name));
   const shared = lhs.names.filter((name) => rhs.names.includes(name));
-  const batch = shared.filter((name) => needed.has(name));
+  const batch = [...shared.filter((name) => needed.has(name))].sort((i, j) => output.indexOf(i) - output.indexOf(j));
   const summed = shared.filter((name) => !needed.has(name));
-  const at = (term: Term, names: readonly string[]) => names.map((name) => term.names.indexOf(name));
-  const x = ops.dotGeneral(lhs.x, rhs.x, {
-    contract: [at(lhs, summed), at(rhs, summed)],
-    batch: [at(lhs, batch), at(rhs, batch)],
-  });
   const free = (term: Term) => term.names.filter((name) => !shared.includes(name));
-  return { x, names: [...batch, ...free(lhs), ...free(rhs)] };
+  // the side whose axes come first in the result is the left one: the last product then needs no transposing
+  const place = (term: Term) => Math.min(...free(term).map((name) => output.indexOf(name)));
+  const [left, right] = place(lhs) <= place(rhs) ? [lhs, rhs] : [rhs, lhs];
+  const at = (term: Term, names: readonly string[]) => names.map((name) => term.names.indexOf(name));
+  const x = ops.dotGeneral(left.x, right.x, {
+    contract: [at(left, summed), at(right, summed)],
+    batch: [at(left, batch), at(right, batch)],
+  });
+  return { x, names: [...batch, ...free(left), ...free(right)] };
 }
 
 function sumOut({ x, names }: Term, drop: (name: string) => boolean): Term {

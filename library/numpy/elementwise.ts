@@ -1,7 +1,9 @@
 // Elementwise functions under their numpy names, with broadcasting and promotion.
 import { checkDType, type DType } from "../../compiler/core/dtype.js";
+import { ValueError } from "../../compiler/core/errors.js";
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
+import { hereText } from "../../compiler/trace/here.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 import { withPlace } from "../../compiler/trace/trace.js";
 import { alike, operand, promotedDType, toDType, together } from "./promote.js";
@@ -149,6 +151,15 @@ export const atanh = float("atanh", ops.atanh);
 /** Error function. */
 export const erf = float("erf", ops.erf);
 
+/** Inverse of erf; NaN outside of [−1, 1]. */
+export const erfInv = float("erfInv", ops.erfInv);
+
+/** √(x² + y²), without overflow on the way. At the origin its gradient is taken to be 0. */
+export function hypot(x: TensorLike, y: TensorLike): Tensor {
+  const [a, b] = together("hypot", [x, y], "f32");
+  return ops.hypot(a!, b!);
+}
+
 /** Angle of the point (x, y), in [−π, π]. */
 export function atan2(y: TensorLike, x: TensorLike): Tensor {
   const [a, b] = together("atan2", [y, x], "f32");
@@ -170,6 +181,9 @@ export const floor = rounding("floor", ops.floor);
 export const ceil = rounding("ceil", ops.ceil);
 /** Nearest whole number, ties to even. */
 export const round = rounding("round", ops.round);
+
+/** Nearest whole number toward zero. */
+export const trunc = rounding("trunc", ops.trunc);
 
 /** x = y. */
 export const equal = comparison("equal", ops.eq);
@@ -193,8 +207,19 @@ export const logicalXor = logical("logicalXor", ops.xor);
 /** x is zero. */
 export const logicalNot = (x: TensorLike): Tensor => ops.not(truth(x, "logicalNot"));
 
-/** `yes` where `condition` holds, else `no`, all broadcast together. */
+/**
+ * `yes` where `condition` holds, else `no`, all broadcast together. NumPy's form with the condition alone, which gives
+ * as many places as there are true entries, is a `ValueError`: shapes do not depend on values.
+ *
+ * The gradient of the case that is not taken is 0, but 0 times an infinite derivative behind it is NaN: keep its operand
+ * off such points with a second `where`, as in `where(x.gt(0), where(x.gt(0), x, 1).log(), 0)`.
+ */
 export function where(condition: TensorLike, yes: TensorLike, no: TensorLike): Tensor {
+  if (yes === undefined || no === undefined) {
+    throw new ValueError(
+      `where: two cases are wanted beside the condition; the places of true entries alone would be as many as the values say\n  choose with where(condition, yes, no), count with condition.sum(), or find the first one with condition.argmax()${hereText()}`,
+    );
+  }
   const cases = [operand(yes, "where"), operand(no, "where")];
   const dtype = promotedDType(cases);
   const [c, a, b] = alike("where", [truth(condition, "where"), ...cases.map((x) => toDType(x, dtype, "where"))]);

@@ -1,10 +1,49 @@
 // The numpy-named functions.
+
+export {
+  arraySplit,
+  fliplr,
+  flipud,
+  hstack,
+  type MeshgridOptions,
+  meshgrid,
+  repeat,
+  roll,
+  rot90,
+  split,
+  tile,
+  vstack,
+} from "./arrange.js";
+export * from "./bits.js";
 export * from "./contract.js";
 export * from "./create.js";
+export {
+  type CumulativeOptions,
+  cumlogsumexp,
+  cummax,
+  cummin,
+  cumprod,
+  cumsum,
+  diff,
+} from "./cumulative.js";
+export { diag, diagonal, tri, tril, triu } from "./diagonal.js";
+export * from "./division.js";
 export * from "./einsum.js";
 export * from "./elementwise.js";
-export * from "./indexing.js";
+export { at, slice, type TakeOptions, take, takeAlongAxis } from "./indexing.js";
 export { argmax, argmin, max, mean, min, prod, type ReduceOptions, sum } from "./reduce.js";
+export type { SliceSpec } from "./region.js";
+export {
+  type BincountOptions,
+  bincount,
+  oneHot,
+  type SearchsortedOptions,
+  searchsorted,
+  segmentMax,
+  segmentMin,
+  segmentProd,
+  segmentSum,
+} from "./segment.js";
 export {
   type AxisSpec,
   broadcastTo,
@@ -21,3 +60,31 @@ export {
   swapAxes,
   transpose,
 } from "./shape.js";
+export {
+  argsort,
+  lexsort,
+  median,
+  percentile,
+  type QuantileOptions,
+  quantile,
+  type SortOptions,
+  type SortTogetherOptions,
+  sort,
+  sortTogether,
+  topK,
+  unique,
+} from "./sort.js";
+export {
+  type AverageOptions,
+  all,
+  any,
+  average,
+  countNonzero,
+  type NormOptions,
+  norm,
+  ptp,
+  std,
+  type VarianceOptions,
+  var,
+} from "./statistics.js";
+export { type IndexSpec, putAlongAxis, type Update, type UpdateOptions } from "./update.js";

@@ -1,29 +1,14 @@
 // Reading parts of a tensor: single entries, ranges, and entries at computed positions.
-import { aval, showAval } from "../../compiler/core/aval.js";
-import { isInteger } from "../../compiler/core/dtype.js";
-import { DTypeError, ShapeError } from "../../compiler/core/errors.js";
-import { literal } from "../../compiler/ir/graph.js";
+import { showAval } from "../../compiler/core/aval.js";
+import { ShapeError, ValueError } from "../../compiler/core/errors.js";
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
-import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
-import { currentTrace } from "../../compiler/trace/trace.js";
-import { operand, stretch, toDType } from "./promote.js";
+import { Tensor } from "../../compiler/trace/tensor.js";
+import { broadcastShapes, stretch } from "./promote.js";
+import { cut, indexTensor, READ_INSTEAD, regionOf, type SliceSpec, staticIndex } from "./region.js";
+import { readRegion } from "./select.js";
 import { asTensor, axisOf } from "./shape.js";
-
-/** One axis of `slice`: an index (drops the axis), [start, stop, step] with open ends as null, or null for all of it. */
-export type SliceSpec = number | null | readonly [start?: number | null, stop?: number | null, step?: number | null];
-
-function staticIndex(x: Tensor, axis: number, index: number, name: string): number {
-  const n = x.shape[axis]!;
-  if (!Number.isInteger(index)) throw new ShapeError(`${name}: index ${index} is not a whole number${hereText()}`);
-  if (index >= n || index < -n) {
-    throw new ShapeError(
-      `${name}: index ${index} is out of range for axis ${axis} of ${showAval(x.aval)}${hereText()}`,
-    );
-  }
-  return index < 0 ? index + n : index;
-}
 
 /**
  * The entry at `indices` of the leading axes; each is a number or a scalar integer tensor. Negative ones count from the
@@ -33,7 +18,6 @@ export function at(x: TensorLike, ...indices: readonly (number | Tensor)[]): Ten
   let a = asTensor(x, "at");
   if (indices.length > a.ndim)
     throw new ShapeError(`at: ${indices.length} indices given for ${showAval(a.aval)}${hereText()}`);
-  let axis = 0;
   const fixed = new Map<number, number>();
   const computed: [number, Tensor][] = [];
   indices.forEach((index, k) => {
@@ -42,8 +26,8 @@ export function at(x: TensorLike, ...indices: readonly (number | Tensor)[]): Ten
         throw new ShapeError(
           `at: index ${k} is ${showAval(index.aval)}, but a scalar is wanted\n  use take(x, indices, axis)${hereText()}`,
         );
-      computed.push([k, index]);
-    } else fixed.set(k, staticIndex(a, k, index, "at"));
+      computed.push([k, indexTensor("at", index, a.shape[k]!, READ_INSTEAD)]);
+    } else fixed.set(k, staticIndex("at", a, k, index));
   });
   if (fixed.size > 0) {
     a = cut(a, {
@@ -54,103 +38,83 @@ export function at(x: TensorLike, ...indices: readonly (number | Tensor)[]): Ten
     a = ops.squeeze(a, [...fixed.keys()]);
   }
   for (const [k, index] of computed) {
-    axis = k - [...fixed.keys()].filter((f) => f < k).length - computed.filter(([c]) => c < k).length;
-    a = take(a, index, axis);
+    const axis = k - [...fixed.keys()].filter((f) => f < k).length - computed.filter(([c]) => c < k).length;
+    a = ops.gather(a, [index], { axes: [axis], batch: 0, mode: "clip" });
   }
   return a;
 }
 
-/** Part of x, one spec per leading axis; later axes are kept whole. Ranges are cut at the ends of the axis, as in JavaScript. */
+/**
+ * Part of x, one spec per leading axis; later axes are kept whole. Ranges are cut at the ends of the axis, as in
+ * JavaScript; numbers out of range throw `ShapeError`, tensors are clamped. Tensors of indices go in step, broadcast
+ * together; their axes stand as in NumPy: in the place of those that they index, or first where a range is in between.
+ */
 export function slice(x: TensorLike, ...specs: readonly SliceSpec[]): Tensor {
   const a = asTensor(x, "slice");
-  if (specs.length > a.ndim)
-    throw new ShapeError(`slice: ${specs.length} ranges given for ${showAval(a.aval)}${hereText()}`);
-  const start = a.shape.map(() => 0);
-  const stop = [...a.shape];
-  const step = a.shape.map(() => 1);
-  const dropped: number[] = [];
-  const flipped: number[] = [];
-  specs.forEach((spec, axis) => {
-    const n = a.shape[axis]!;
-    if (spec === null) return;
-    if (typeof spec === "number") {
-      start[axis] = staticIndex(a, axis, spec, "slice");
-      stop[axis] = start[axis]! + 1;
-      dropped.push(axis);
-      return;
-    }
-    const by = spec[2] ?? 1;
-    if (!Number.isInteger(by) || by === 0)
-      throw new ShapeError(`slice: step ${by} of axis ${axis} is not a whole number other than 0${hereText()}`);
-    for (const bound of [spec[0], spec[1]]) {
-      if (bound !== null && bound !== undefined && !Number.isInteger(bound)) {
-        throw new ShapeError(`slice: bound ${bound} of axis ${axis} is not a whole number${hereText()}`);
-      }
-    }
-    const clamp = (bound: number, low: number, high: number) =>
-      Math.min(Math.max(bound < 0 ? bound + n : bound, low), high);
-    if (by > 0) {
-      start[axis] = clamp(spec[0] ?? 0, 0, n);
-      stop[axis] = Math.max(start[axis]!, clamp(spec[1] ?? n, 0, n));
-      step[axis] = by;
-      return;
-    }
-    // backwards: the same elements forwards, then turned round
-    const first = spec[0] === null || spec[0] === undefined ? n - 1 : clamp(spec[0], -1, n - 1);
-    const end = spec[1] === null || spec[1] === undefined ? -1 : clamp(spec[1], -1, n - 1);
-    const count = Math.max(0, Math.ceil((first - end) / -by));
-    start[axis] = count === 0 ? 0 : first + (count - 1) * by;
-    stop[axis] = count === 0 ? 0 : first + 1;
-    step[axis] = -by;
-    flipped.push(axis);
-  });
-  const whole = a.shape.every((n, axis) => start[axis] === 0 && stop[axis] === n && step[axis] === 1);
-  let part = whole ? a : cut(a, { start, stop, step });
-  if (flipped.length > 0) part = ops.flip(part, flipped);
-  return dropped.length > 0 ? ops.squeeze(part, dropped) : part;
+  return readRegion("slice", a, regionOf("slice", a, specs, READ_INSTEAD));
 }
 
-/**
- * A slice with known bounds. In a trace they are part of the Graph, and fuse well; at once they are operands of one
- * program, so that a loop over rows compiles once and not once for every row.
- */
-function cut(x: Tensor, { start, stop, step }: ops.SliceParams): Tensor {
-  if (currentTrace() || step.some((by) => by !== 1)) return ops.slice(x, { start, stop, step });
-  const starts = start.map((at) => literal(at, aval("i32", [])));
-  return ops.dynamicSlice(
-    x,
-    starts,
-    stop.map((end, axis) => end - start[axis]!),
-  );
+/** What an index out of range reads: "clip" the nearest entry; "fill" NaN, the smallest i32, the largest u32, false. */
+export interface TakeOptions {
+  readonly mode?: "clip" | "fill";
 }
 
-/** Integer indices with negative ones counted from the end of an axis of size n. */
-function fromFront(indices: Operand, n: number): Operand {
-  if (indices.aval.dtype !== "i32") return indices;
-  const zero = toDType(operand(0, "take"), "i32", "take");
-  const size = stretch(toDType(operand(n, "take"), "i32", "take"), indices.aval.shape);
-  return ops.select(ops.lt(indices, zero), ops.add(indices, size), indices);
+/** Throws `ValueError` for options that there are not. */
+function modeOf(name: string, options: TakeOptions): "clip" | "fill" {
+  for (const key of Object.keys(options)) {
+    if (key !== "mode") throw new ValueError(`${name}: there is no option '${key}'; there is mode${hereText()}`);
+  }
+  const { mode = "clip" } = options;
+  if (mode !== "clip" && mode !== "fill")
+    throw new ValueError(`${name}: there is no mode '${String(mode)}'; there are clip, fill${hereText()}`);
+  return mode;
 }
 
 /**
  * Entries of x at integer `indices` along `axis` (of the flattened x without it). Negative indices count from the end;
- * those out of range are clamped to the nearest entry.
+ * those out of range are clamped to the nearest entry, or filled. A number out of range throws `ShapeError`.
  */
-export function take(x: TensorLike, indices: TensorLike, axis?: number): Tensor {
+export function take(x: TensorLike, indices: TensorLike, axis?: number | null, options: TakeOptions = {}): Tensor {
   const a = asTensor(x, "take");
-  const along = axis === undefined ? 0 : axisOf(axis, a.ndim, "take", showAval(a.aval));
-  const from = axis === undefined ? ops.reshape(a, [a.size]) : a;
-  if (typeof indices === "number") return at(ops.moveAxis(from, along, 0), indices);
-  const index = asTensor(indices, "take");
-  if (index.dtype === "bool") {
-    throw new DTypeError(
-      `take: a boolean mask ${showAval(index.aval)} selects a number of entries that is not known beforehand\n  use where(mask, x, other) to keep the shape${hereText()}`,
+  const mode = modeOf("take", options);
+  const isFlat = axis === undefined || axis === null;
+  const along = isFlat ? 0 : axisOf(axis, a.ndim, "take", showAval(a.aval));
+  const from = isFlat ? ops.reshape(a, [a.size]) : a;
+  const n = from.shape[along]!;
+  if (typeof indices === "number") {
+    const start = from.shape.map((_, k) => (k === along ? staticIndex("take", from, along, indices) : 0));
+    const stop = from.shape.map((size, k) => (k === along ? start[along]! + 1 : size));
+    return ops.squeeze(cut(from, { start, stop, step: stop.map(() => 1) }), [along]);
+  }
+  const index = indexTensor("take", asTensor(indices, "take"), n, READ_INSTEAD);
+  return ops.gather(from, [index], { axes: [along], batch: 0, mode });
+}
+
+/**
+ * Entries of x along `axis` at `indices`, which have an index for each other place: result[i, j] = x[indices[i, j], j]
+ * for axis 0. Of the other axes those of size 1 are stretched. Indices are counted, clamped or filled as in `take`.
+ */
+export function takeAlongAxis(x: TensorLike, indices: TensorLike, axis: number, options: TakeOptions = {}): Tensor {
+  const a = asTensor(x, "takeAlongAxis");
+  const mode = modeOf("takeAlongAxis", options);
+  const along = alongAxis("takeAlongAxis", a, asTensor(indices, "takeAlongAxis"), axis);
+  const last = along.x.ndim - 1;
+  const read = ops.gather(along.x, [along.index], { axes: [last], batch: last, mode });
+  return ops.moveAxis(read, last, along.axis);
+}
+
+/** x and the indices with the indexed axis last and all other axes in step. */
+export function alongAxis(name: string, x: Tensor, indices: Tensor, axis: number) {
+  if (indices.ndim !== x.ndim) {
+    throw new ShapeError(
+      `${name}: the indices are ${showAval(indices.aval)}, but one index for each place of ${showAval(x.aval)} wants ${x.ndim} axes\n  use take(x, indices, axis) to read the same entries at every place${hereText()}`,
     );
   }
-  if (!isInteger(index.dtype)) {
-    throw new DTypeError(
-      `take: the indices are ${showAval(index.aval)}, but i32 or u32 is wanted\n  cast them: indices.astype("i32")${hereText()}`,
-    );
-  }
-  return ops.gather(from, fromFront(index, from.shape[along]!), { axis: along, batch: 0 });
+  const at = axisOf(axis, x.ndim, name, showAval(x.aval));
+  const index = indexTensor(name, indices, x.shape[at]!, READ_INSTEAD);
+  const last = (y: Tensor) => ops.moveAxis(y, at, y.ndim - 1);
+  const [own, other] = [last(x), last(index)];
+  const lanes = broadcastShapes([own.shape.slice(0, -1), other.shape.slice(0, -1)], name);
+  const stretched = (y: Tensor) => stretch(y, [...lanes, y.shape.at(-1)!]) as Tensor;
+  return { x: stretched(own), index: stretched(other), axis: at };
 }

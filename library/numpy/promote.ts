@@ -11,7 +11,7 @@ import { castNumber, type DType, isInteger } from "../../compiler/core/dtype.js"
 import { ShapeError, ValueError } from "../../compiler/core/errors.js";
 import { type Shape, sameShape, showShape } from "../../compiler/core/shape.js";
 import { literal } from "../../compiler/ir/graph.js";
-import { broadcast, cast } from "../../compiler/ops/index.js";
+import { broadcast, cast, fill } from "../../compiler/ops/index.js";
 import { constant, type TensorLike, tensorOf } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
@@ -112,4 +112,11 @@ export function alike(name: string, operands: readonly Operand[]): Operand[] {
     name,
   );
   return operands.map((x) => (x instanceof Tensor ? stretch(x, shape) : x));
+}
+
+/** Operands stretched to one shape, constants too: for compositions of several ops. */
+export function full(name: string, operands: readonly Operand[]): Tensor[] {
+  const stretched = alike(name, operands);
+  const { shape } = (stretched.find((x) => x instanceof Tensor) ?? stretched[0]!).aval;
+  return stretched.map((x) => (x instanceof Tensor ? x : fill(x, shape)));
 }

@@ -4,8 +4,9 @@ import { DEVICE_ELEMENT_BYTES } from "../../compiler/core/dtype.js";
 import { MemoryError } from "../../compiler/core/errors.js";
 import { sizeOf } from "../../compiler/core/shape.js";
 import type { Graph } from "../../compiler/ir/graph.js";
-import type { BufferRef, DeviceLimits, Program, ResultRef } from "../../compiler/ir/program.js";
+import type { BufferRef, DeviceLimits, Donation, Program, ResultRef } from "../../compiler/ir/program.js";
 import { hereText } from "../../compiler/trace/here.js";
+import { lanesOf } from "../../compiler/trace/lanes.js";
 import { budget, showBytes } from "../budget.js";
 import type { BindGroup } from "./bindings.js";
 import type { Pipeline, PipelineCache } from "./pipelines.js";
@@ -48,7 +49,8 @@ export interface Prepared {
   /** Whether some step reads the input; the others need not be on the device. */
   readonly reads: readonly boolean[];
   readonly outputBytes: readonly number[];
-  readonly totalOutputBytes: number;
+  /** By output: the input whose memory it may take. */
+  readonly donations: readonly (Donation | undefined)[];
   readonly scratchBytes: readonly number[];
   readonly peakBytes: number;
 }
@@ -61,7 +63,7 @@ export function prepare(
   device: { readonly name: string; readonly limits: DeviceLimits },
 ): Prepared {
   checkSizes(graph, program, device);
-  const { outputBytes, scratchBytes, results, peakBytes } = program;
+  const { outputBytes, scratchBytes, results, peakBytes, donations = [] } = program;
   const firstOf = { input: 0, output: graph.inputs.length, scratch: graph.inputs.length + outputBytes.length };
   const slotOf = ({ kind, index }: BufferRef): number => firstOf[kind] + index;
   const byDispatch = program.dispatches.map((dispatch): Step | undefined => {
@@ -79,8 +81,9 @@ export function prepare(
     });
   const actions = actionsOf(program.schedule);
   const used = new Set(steps.flatMap(({ slots }) => slots));
+  for (const { input, inPlace } of donations) if (inPlace) used.add(input);
   const reads = graph.inputs.map((_, i) => used.has(i));
-  const totalOutputBytes = outputBytes.reduce((sum, n) => sum + n, 0);
+  const byOutput = outputBytes.map((_, k) => donations.find(({ output }) => output === k));
   return {
     graph,
     steps,
@@ -89,7 +92,7 @@ export function prepare(
     results,
     reads,
     outputBytes,
-    totalOutputBytes,
+    donations: donations.length > 0 ? byOutput : [],
     scratchBytes,
     peakBytes,
   };
@@ -102,15 +105,31 @@ export function isDriven(action: Action): boolean {
 }
 
 /** Throws `MemoryError` when the program's arrays together exceed the budget. */
-export function checkPeak({ peakBytes, graph }: Prepared): void {
+export function checkPeak(prepared: Prepared): void {
+  const { peakBytes, graph } = prepared;
   if (peakBytes <= budget.limitBytes) return;
+  const part = fittingChunk(prepared);
   throw new MemoryError(
     `memory: this call needs ${showBytes(peakBytes)} at its peak, but the budget is ${showBytes(budget.limitBytes)}\n` +
       `  arguments ${graph.inputs.map((v) => showAval(v.aval)).join(", ")}\n` +
       `  results ${graph.outputs.map((x) => showAval(x.aval)).join(", ")}\n` +
-      `  split the call into smaller ones, or raise the budget: setMemoryBudget(bytes)${hereText()}`,
+      `  ${part ?? "split the call into smaller ones"}, or raise the budget: setMemoryBudget(bytes)${hereText()}`,
   );
 }
+
+/** Fewer lanes at a time need less memory between the kernels; arguments and results stay as they are. */
+function fittingChunk({ graph, peakBytes, scratchBytes }: Prepared): string | undefined {
+  const lanes = lanesOf(graph);
+  const scratch = scratchBytes.reduce((sum, n) => sum + n, 0);
+  if (!lanes || scratch === 0) return undefined;
+  // a chunk may have to be copied out of its array, so that its kernels need as much again
+  const chunk = Math.floor((lanes.size * (budget.limitBytes - (peakBytes - scratch))) / (2 * scratch));
+  if (chunk < 1) return undefined;
+  return `compute fewer of the ${lanes.size} lanes of ${lanes.name} at a time: vmap(fn, { chunkSize: ${roundDown(chunk)} })`;
+}
+
+/** A power of two: what fits is an estimate. */
+const roundDown = (n: number): number => 2 ** Math.floor(Math.log2(n));
 
 function checkSizes(
   graph: Graph,

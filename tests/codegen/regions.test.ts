@@ -273,7 +273,7 @@ describe("in one kernel runs", () => {
     gpuTest(`a scan with entries and stacked results, ${reverse ? "in reverse" : "forwards"}`, async () => {
       const table = shaped("f32", 9);
       const body = graphOf([table, lanes, shaped("i32"), lanes, shaped("f32")], (t, x, n, entry, scale) => {
-        const known = ops.gather(t, ops.add(n, i32(1)), { axis: 0, batch: 0 });
+        const known = ops.gather(t, [ops.add(n, i32(1))], { axes: [0], batch: 0, mode: "clip" });
         const next = ops.add(ops.mul(x, ops.fill(scale, [50])), ops.sub(entry, ops.fill(known, [50])));
         return [next, ops.add(n, i32(1)), ops.sin(next), ops.mul(known, scale)];
       });

@@ -5,8 +5,11 @@ import type { Graph } from "../../compiler/ir/graph.js";
 import { baseLimits } from "../../compiler/ir/program.js";
 import { showStage, stages } from "../../compiler/report.js";
 import type { Tensor } from "../../compiler/trace/tensor.js";
+import { grad } from "../../compiler/transforms/grad.js";
 import { vmap } from "../../compiler/transforms/vmap.js";
+import { conv } from "../../library/conv.js";
 import * as np from "../../library/numpy/index.js";
+import { maxPool } from "../../library/pool.js";
 import { f32, i32, trace } from "../support/trace.js";
 
 const slices = (x: Tensor, w: Tensor): Tensor => {
@@ -30,6 +33,15 @@ const programs: Readonly<Record<string, () => Graph>> = {
       return e.div(e.sum(1, { keepDims: true }));
     }),
   layer: () => trace([f32(64, 100), f32(100, 50), f32(50)], (x, w, b) => x.matmul(w).add(b).tanh()),
+  "conv-bias-relu": () =>
+    trace([f32(8, 32, 16, 16), f32(64, 32, 3, 3), f32(64, 1, 1)], (x, w, b) =>
+      conv(x, w, { padding: "same" }).add(b).maximum(0),
+    ),
+  "max-pool-gradient": () =>
+    trace(
+      [f32(8, 32, 16, 16)],
+      grad((x: Tensor) => maxPool(x, 3, { strides: 2, padding: 1 })),
+    ),
   argmax: () => trace([f32(10, 500)], (x) => x.argmax(1)),
   "gather-and-where": () =>
     trace([f32(100, 8), i32(20)], (x, i) => {

@@ -17,7 +17,7 @@ describe("printGraph", () => {
         "  e:bool[] = lt b 0:i32",
         "  f:i32[] = add b 2:i32",
         "  g:i32[] = select e f b",
-        "  h:f32[3] = gather axis=0 batch=0 a g",
+        "  h:f32[3] = gather axes=[0] batch=0 mode=clip a g",
         "  return d, h",
         "}",
       ].join("\n"),

@@ -16,6 +16,7 @@ import {
   vmap,
 } from "lanewise";
 import { describe, expect, test } from "vitest";
+import { cheapestOrder, type Order } from "../../library/numpy/einsum-order.js";
 
 setDevice("cpu");
 
@@ -119,6 +120,50 @@ describe("einsum refuses", () => {
     expect(() => einsum("...,...", x, y)).toThrow("'...' has size");
     expect(() => einsum("ii", x)).toThrow("'i' has ");
   });
+});
+
+test("einsum finds the order with the fewest multiplications where the cheapest pair first misses it", () => {
+  const sizes = new Map(Object.entries({ a: 8, b: 2, c: 7, d: 3, e: 9, f: 4 }));
+  const work = (order: Order, operands: readonly string[], output: string): number => {
+    const within = (part: Order): number[] => (typeof part === "number" ? [part] : part.flatMap(within));
+    const left = (part: Order): string[] => {
+      const outside = operands.filter((_, i) => !within(part).includes(i)).join("") + output;
+      return [...new Set(within(part).flatMap((i) => [...operands[i]!]))].filter((name) => outside.includes(name));
+    };
+    if (typeof order === "number") return 0;
+    const all = new Set([...left(order[0]), ...left(order[1])]);
+    const own = [...all].reduce((product, name) => product * sizes.get(name)!, 1);
+    return own + work(order[0], operands, output) + work(order[1], operands, output);
+  };
+  /** Every way to multiply `parts` two at a time. */
+  const orders = (parts: readonly Order[]): Order[] =>
+    parts.length === 1
+      ? [parts[0]!]
+      : parts.flatMap((a, i) =>
+          parts.slice(i + 1).flatMap((b) => orders([...parts.filter((x) => x !== a && x !== b), [a, b] as const])),
+        );
+  for (const [spec, output] of [
+    ["ab,bc,cd,de,ef", "af"],
+    ["abc,cd,ade,ef,fb", "a"],
+    ["ab,cd,bd,ae,ef", "cf"],
+  ] as const) {
+    const operands = spec.split(",");
+    const chosen = cheapestOrder(
+      operands.map((names) => [...names]),
+      [...output],
+      sizes,
+    );
+    const least = Math.min(...orders(operands.map((_, i) => i)).map((order) => work(order, operands, output)));
+    expect(work(chosen, operands, output)).toBe(least);
+  }
+});
+
+test("einsum multiplies the axes in the order of the result, and transposes nothing", () => {
+  const count = (spec: string, ...shapes: number[][]): number =>
+    jit((...xs: Tensor[]) => einsum(spec, ...xs)).lower(...shapes.map((shape) => ones(shape))).kernels.length;
+  expect(count("ij,jk->ki", [20, 30], [30, 40])).toBe(1);
+  expect(count("bqhd,bkhd->bhqk", [2, 20, 3, 30], [2, 25, 3, 30])).toBe(1);
+  expect(count("ii->i", [30, 30])).toBe(1);
 });
 
 test("einsum contracts the cheapest pair first", () => {

@@ -1,8 +1,9 @@
-// The cases of golden.jsonl as calls of our functions: arrays decoded, functions found by name.
+// The cases of golden.jsonl and golden-functions.jsonl as calls of our functions: arrays decoded, functions found by name.
 import { readFileSync } from "node:fs";
-import { type DType, numpy, Tensor, tensor } from "lanewise";
+import * as lanewise from "lanewise";
+import { type DType, Tensor, tensor } from "lanewise";
 
-interface EncodedArray {
+export interface EncodedArray {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly data: readonly (number | string)[];
@@ -11,13 +12,16 @@ interface EncodedArray {
 export interface GoldenCase {
   readonly call: string;
   readonly args: readonly unknown[];
-  readonly result: EncodedArray;
+  /** Of some functions a list of arrays. */
+  readonly result: EncodedArray | readonly EncodedArray[];
 }
 
-export const goldenCases: readonly GoldenCase[] = readFileSync(new URL("golden.jsonl", import.meta.url), "utf8")
-  .trimEnd()
-  .split("\n")
-  .map((line) => JSON.parse(line));
+export const goldenCases: readonly GoldenCase[] = ["golden.jsonl", "golden-functions.jsonl"].flatMap((file) =>
+  readFileSync(new URL(file, import.meta.url), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line)),
+);
 
 type Callable = (...args: readonly unknown[]) => unknown;
 
@@ -40,8 +44,8 @@ const methodNames: Readonly<Record<string, string>> = {
   logicalNot: "not",
 };
 
-export const callFunction = ({ call }: GoldenCase, args: readonly unknown[]): Tensor =>
-  (numpy as unknown as Record<string, Callable>)[call]!(...args) as Tensor;
+export const callFunction = ({ call }: GoldenCase, args: readonly unknown[]): Tensor | Tensor[] =>
+  (lanewise as unknown as Record<string, Callable>)[call]!(...args) as Tensor | Tensor[];
 
 /** The method that does what the function of this name does; undefined where there is none. */
 export function methodOf(call: string): string | undefined {
@@ -60,15 +64,26 @@ export function callMethod({ call }: GoldenCase, args: readonly unknown[]): Tens
 const isArray = (x: unknown): x is EncodedArray => typeof x === "object" && x !== null && "data" in x;
 
 /** Arguments as they are passed: encoded arrays become tensors. */
-function decode(x: unknown): unknown {
+export function decode(x: unknown): unknown {
   if (isArray(x)) return tensor(x.data.map(Number), { dtype: x.dtype, shape: x.shape });
-  return Array.isArray(x) ? x.map(decode) : x;
+  if (Array.isArray(x)) return x.map(decode);
+  if (typeof x !== "object" || x === null) return x;
+  return Object.fromEntries(Object.entries(x).map(([key, value]) => [key, decode(value)]));
 }
 
 export const decodeArgs = ({ args }: GoldenCase): unknown[] => args.map(decode);
 
 /** How `got` differs from the case's result, or undefined where it does not; some functions are only nearly exact. */
-export async function difference({ result }: GoldenCase, got: Tensor): Promise<string | undefined> {
+export async function difference({ result }: GoldenCase, got: Tensor | readonly Tensor[]): Promise<string | undefined> {
+  if (got instanceof Tensor) return differenceOf(result as EncodedArray, got);
+  const parts = result as readonly EncodedArray[];
+  if (got.length !== parts.length) return `${got.length} arrays instead of ${parts.length}`;
+  const found = await Promise.all(parts.map((part, i) => differenceOf(part, got[i]!)));
+  const first = found.findIndex((text) => text !== undefined);
+  return first < 0 ? undefined : `array ${first}: ${found[first]}`;
+}
+
+async function differenceOf(result: EncodedArray, got: Tensor): Promise<string | undefined> {
   const type = `${got.dtype}[${got.shape}]`;
   const wanted = `${result.dtype}[${result.shape}]`;
   if (type !== wanted) return `${type} instead of ${wanted}`;

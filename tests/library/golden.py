@@ -53,6 +53,12 @@ def case(name, args, expected, dtype=F):
     cases.append({"call": name, "args": encode(list(args)), "result": encode(result)})
 
 
+def case_of_parts(name, args, expected, dtype=F):
+    """As `case`, for a function that gives several arrays."""
+    result = [encode(np.asarray(x).astype(dtype)) for x in expected]
+    cases.append({"call": name, "args": encode(list(args)), "result": result})
+
+
 def draw(dtype, *shape, low=-4, high=4):
     if dtype == B:
         return rng.integers(0, 2, shape).astype(B)
@@ -358,6 +364,130 @@ case("take", [x, np.array([1, 2], U), 1], np.take(x, [1, 2], 1))
 case("take", [x, 2, 1], np.take(x, 2, 1))
 case("take", [x, -1], np.take(x, -1))
 
+# --- cutting, repeating, turning, and diagonals ------------------------------------------------------------------------
+
+
+def grid(dtype, *shape):
+    """Numbers that tell the places apart; drawn ones would change all cases behind."""
+    return (np.arange(math.prod(shape)).reshape(shape) * (0.5 if dtype == F else 1)).astype(dtype)
+
+
+x = grid(F, 4, 6)
+for args in ([2], [3, 1], [[1, 3]], [[2, 2, 9], 1], [[-2], -1], [[]], [[5, 1], 1]):
+    case_of_parts("split", [x, *args], np.split(x, *args[:1], *(args[1:] or [0])))
+case_of_parts("split", [grid(I, 0, 2), 3], [np.zeros((0, 2))] * 3, I)
+for args in ([3], [4, 1], [5, 1], [7], [[1, 2]]):
+    case_of_parts("arraySplit", [x, *args], np.array_split(x, args[0], *(args[1:] or [0])))
+for shift, axis in ((1, None), (-3, 0), (2, 1), (7, -1), ([1, 2], [0, 1]), (-1, [0, 1]), (0, 0), (25, None)):
+    case("roll", [x, shift, axis], np.roll(x, shift, tuple(axis) if isinstance(axis, list) else axis))
+case("roll", [x, 1], np.roll(x, 1))
+case("roll", [grid(I, 0), 3, 0], np.zeros(0), I)
+for reps in (2, [2], [2, 3], [2, 1, 2], [1], [0, 2], []):
+    case("tile", [grid(I, 2, 3), reps], np.tile(grid(I, 2, 3), reps), I)
+case("tile", [grid(B, 3), 2], np.tile(grid(B, 3), 2), B)
+case("tile", [np.float32(3), [2, 2]], np.tile(3, (2, 2)))
+for args in ([2], [3, 0], [2, -1], [0, 0], [[1, 0, 2], 1], [[2, 1], 0], [[1, 2, 0, 1, 0, 3]]):
+    case("repeat", [grid(F, 2, 3), *args], np.repeat(grid(F, 2, 3), *args))
+case("flipud", [x], np.flipud(x))
+case("fliplr", [x], np.fliplr(x))
+for args in ([], [2], [3], [-1], [4], [1, [1, 2]], [5, [2, 0]]):
+    y = grid(F, 2, 3, 4)
+    case("rot90", [y, *args], np.rot90(y, *args))
+for parts in ([grid(F, 3), grid(F, 3)], [grid(F, 2, 3), grid(F, 3)[None]], [np.float32(1), np.float32(2)]):
+    case("vstack", [parts], np.vstack(parts))
+for parts in ([grid(F, 3), grid(F, 2)], [grid(I, 2, 3), grid(I, 2, 1)], [np.float32(1), np.float32(2)]):
+    case("hstack", [parts], np.hstack(parts), parts[0].dtype.type)
+vectors = [grid(F, 3), grid(F, 2) + 10, grid(F, 4) + 20]
+for count in (1, 2, 3):
+    for indexing in ("xy", "ij"):
+        parts = vectors[:count]
+        case_of_parts("meshgrid", [parts, {"indexing": indexing}], np.meshgrid(*parts, indexing=indexing))
+case_of_parts("meshgrid", [vectors[:2]], np.meshgrid(*vectors[:2]))
+
+for args in ([3], [2, 4], [3, 2], [0]):
+    case("tri", args, np.tri(*args))
+for k in (1, -1, 4, -5):
+    case("tri", [3, 4, {"k": k, "dtype": "i32"}], np.tri(3, 4, k), I)
+    for name, f in {"tril": np.tril, "triu": np.triu}.items():
+        case(name, [x, k], f(x, k))
+        case(name, [grid(B, 2, 3, 3), k], f(grid(B, 2, 3, 3), k), B)
+case("tril", [x], np.tril(x))
+case("triu", [x], np.triu(x))
+for args in ([], [1], [-2], [7], [-4], [0, 1, 0]):
+    case("diagonal", [x, *args], np.diagonal(x, *args))
+for args in ([0, 0, 1], [1, -1, 0], [-1, 1, 2]):
+    y = grid(I, 2, 3, 4)
+    case("diagonal", [y, *args], np.diagonal(y, *args), I)
+for k in (0, 1, -2):
+    case("diag", [grid(F, 3) + 1, k], np.diag(grid(F, 3) + 1, k))
+    case("diag", [x, k], np.diag(x, k))
+case("diag", [grid(I, 0), 1], np.diag(grid(I, 0), 1), I)
+
+# --- counting and segments -------------------------------------------------------------------------------------------
+
+y = grid(F, 3, 4)
+for indices, axis in (
+    (np.array([[0, 3], [1, 1], [-1, 2]], I), 1),
+    (np.array([[2, 0, -3, 1]], I), 0),
+    (np.array([[1], [0], [2]], U), -1),
+    (np.zeros((3, 0), I), 1),
+):
+    case("takeAlongAxis", [y, indices, axis], np.take_along_axis(y, indices.astype(int), axis))
+    put = y.copy()
+    np.put_along_axis(put, indices.astype(int), -1, axis)
+    case("putAlongAxis", [y, indices, -1, axis], put)
+put = y.copy()
+np.put_along_axis(put, np.array([[0, 1], [1, 2], [3, 0]]), grid(F, 3, 2) + 50, 1)
+case("putAlongAxis", [y, np.array([[0, 1], [1, 2], [3, 0]], I), grid(F, 3, 2) + 50, 1], put)
+filled = np.array([[0, np.nan], [3.5, np.nan], [4, 4]], F)
+case("takeAlongAxis", [y, np.array([[0, 4], [3, -5], [0, 0]], I), 1, {"mode": "fill"}], filled)
+case("take", [y, np.array([1, 9, -1, -9], I), 1, {"mode": "fill"}], np.c_[y[:, 1], [np.nan] * 3, y[:, -1], [np.nan] * 3])
+case("take", [grid(I, 3), np.array([0, 3], U), 0, {"mode": "fill"}], [0, -(2**31)], I)
+case("take", [grid(U, 3), np.array([7], I), None, {"mode": "fill"}], [2**32 - 1], U)
+case("take", [grid(B, 3) | True, np.array([2, -4], I), 0, {"mode": "fill"}], [1, 0], B)
+
+for indices in (np.array([0, 2, 1], I), np.array([[3, -1], [2, 5]], I), np.array(1, U), np.array([], I)):
+    hot = (indices[..., None].astype(int) == np.arange(4)).astype(F)
+    case("oneHot", [indices, 4], hot)
+    case("oneHot", [indices, 4, {"axis": 0, "dtype": "i32"}], np.moveaxis(hot, -1, 0), I)
+case("oneHot", [np.array([0, 1], I), 2, {"dtype": "bool"}], np.eye(2), B)
+
+ids = np.array([0, 2, 2, 7, 0, -1], I)
+data = np.array([1, 2, 3.5, 4, -5, 6], F)
+for name, f, empty in (
+    ("segmentSum", np.sum, (0, 0, 0)),
+    ("segmentProd", np.prod, (1, 1, 1)),
+    ("segmentMax", np.max, (-np.inf, -(2**31), 0)),
+    ("segmentMin", np.min, (np.inf, 2**31 - 1, 2**32 - 1)),
+):
+    for dtype, none in zip((F, I, U), empty):
+        v = np.abs(data).astype(dtype) if dtype == U else data.astype(dtype)
+        fold = lambda rows: np.array([f(wide(v)[ids == k], axis=0) if (ids == k).any() else none for k in range(rows)])
+        case(name, [v, ids, 4], fold(4), dtype)
+    rows = np.stack([data, data * 2], 1)
+    folded = np.stack([f(rows[ids == k], axis=0) if (ids == k).any() else [empty[0]] * 2 for k in range(3)])
+    case(name, [rows, ids, 3], folded)
+    case(name, [np.zeros((0, 2), F), np.zeros(0, I), 2], np.full((2, 2), empty[0]))
+case("segmentSum", [np.ones((2, 3), B), np.array([[0, 1, 0], [1, 1, 5]], I), 2], [2, 3], I)
+
+for values in (np.array([0, 1, 1, 3], I), np.array([], I), np.array([2, 9, 2], U)):
+    case("bincount", [values, {"length": 4}], np.bincount(values[values < 4], minlength=4), I)
+weights = np.array([0.5, 2, 3, -1], F)
+counted = np.bincount([0, 1, 1, 3], weights, 5)
+case("bincount", [np.array([0, 1, 1, 3], I), {"length": 5, "weights": weights}], counted)
+
+for length in (0, 1, 2, 7, 8, 9):
+    rising = np.sort((np.arange(length) * 7 % 5).astype(F))
+    values = np.array([-1, 0, 0.5, 1, 2, 3.5, 4, 9, -np.inf, np.inf, np.nan, -0.0], F)
+    for side in ("left", "right"):
+        case("searchsorted", [rising, values, {"side": side}], np.searchsorted(rising, values, side), I)
+ends = np.array([1, 2, np.nan, np.nan], F)
+for side in ("left", "right"):
+    case("searchsorted", [ends, np.array([2, np.nan, 5], F), {"side": side}], np.searchsorted(ends, [2, np.nan, 5], side), I)
+case("searchsorted", [np.array([1, 3, 3, 8], I), np.array([[3, 4], [0, 9]], I)], [[1, 3], [0, 4]], I)
+case("searchsorted", [np.array([1, 3, 3, 8], U), 3.5], 3, I)
+case("searchsorted", [np.array([False, True]), np.array([True, False])], [1, 0], I)
+
 # --- products --------------------------------------------------------------------------------------------------------
 
 
@@ -484,6 +614,91 @@ case("zeros", [[2, 0]], np.zeros((2, 0)))
 case("ones", [[2], {"dtype": "u32"}], [1, 1], U)
 case("zerosLike", [draw(I, 2, 2)], np.zeros((2, 2)), I)
 case("onesLike", [draw(B, 3)], np.ones(3), B)
+
+# --- sorting ---------------------------------------------------------------------------------------------------------
+
+
+def ties(dtype, *shape):
+    """Few different numbers; floats with NaN, infinities and both zeros."""
+    if dtype != F:
+        return draw(dtype, *shape, low=0 if dtype == U else -3, high=3)
+    return rng.choice(np.array([-np.inf, -2, -0.0, 0, 0.5, 3, np.inf, np.nan], F), shape).astype(F)
+
+
+for dtype in (F, I, U, B):
+    for shape in ((7,), (3, 4), (2, 3, 5), (1,), (0,), (2, 0)):
+        x = ties(dtype, *shape)
+        for axis in range(-1, x.ndim):
+            case("sort", [x, axis], np.sort(x, axis, kind="stable"), dtype)
+            case("argsort", [x, axis], np.argsort(x, axis, kind="stable"), I)
+    x = ties(dtype, 3, 4)
+    case("sort", [x, None], np.sort(x, None, kind="stable"), dtype)
+    case("argsort", [x, None], np.argsort(x, None, kind="stable"), I)
+    keys = [ties(dtype, 2, 9) for _ in range(3)]
+    for axis in (0, 1):
+        case("lexsort", [keys, axis], np.lexsort(keys, axis), I)
+x = draw(F, 3000)
+case("argsort", [x], np.argsort(x, kind="stable"), I)
+for shape in ((7,), (3, 4), (1, 5)):
+    for dtype in (F, I):
+        x = draw(dtype, *shape)
+        for axis in (None, *range(x.ndim)):
+            case("median", [x, axis], np.median(x, axis))
+            case("quantile", [x, [0, 0.3, 1], axis], np.quantile(x.astype(F), [0, 0.3, 1], axis))
+            case("percentile", [x, 40, axis, {"keepDims": True}], np.percentile(x.astype(F), 40, axis, keepdims=True))
+x = draw(F, 2, 6)
+for method in ("linear", "lower", "higher", "nearest", "midpoint"):
+    for q in (0.1, 0.5, 0.77):
+        case("quantile", [x, q, 1, {"method": method}], np.quantile(x, q, 1, method=method))
+x[0, 2] = np.nan
+case("median", [x, 1], np.median(x, 1))
+case("quantile", [x, 0.25, 0], np.quantile(x, 0.25, 0))
+
+# --- running folds ---------------------------------------------------------------------------------------------------
+
+for dtype in (F, I, U, B):
+    for shape in ((7,), (3, 4), (2, 40, 2), (1,), (2, 0)):
+        x = draw(dtype, *shape, low=0 if dtype == U else -2, high=3)
+        kind = I if dtype == B else dtype
+        y = x.astype(np.float64) if dtype == F else x.astype(kind)
+        for axis in (None, *range(x.ndim)):
+            case("cumsum", [x, axis], np.cumsum(y, axis, dtype=y.dtype), kind)
+            case("cumprod", [x, axis], np.cumprod(y, axis, dtype=y.dtype), kind)
+            flat, along = (y.ravel(), 0) if axis is None else (y, axis)
+            case("cummax", [x, axis], np.maximum.accumulate(flat, along), kind)
+            case("cummin", [x, axis], np.minimum.accumulate(flat, along), kind)
+            if dtype == F:
+                case("cumlogsumexp", [x, axis], np.logaddexp.accumulate(flat, along))
+                backwards = np.flip(np.cumsum(np.flip(flat, along), along), along)
+                case("cumsum", [x, axis, {"reverse": True}], backwards)
+        for n in (0, 1, 2):
+            case("diff", [x, n], np.diff(y, n).astype(kind) if n else x, kind if n else dtype)
+        case("diff", [x, 1, 0], np.diff(y, 1, 0), kind)
+x = np.array([1, -0.0, np.nan, 2, np.inf], F)
+case("cummax", [x], np.maximum.accumulate(x))
+case("cummin", [x], np.minimum.accumulate(x))
+case("cumsum", [x], np.cumsum(x))
+
+# --- more products ----------------------------------------------------------------------------------------------------
+
+for shapes in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (4, 3)), ((2, 1, 3), (4, 3)), ((), (2, 3)), ((2, 0), (3, 0))]:
+    product("inner", np.inner, draw(F, *shapes[0]), draw(F, *shapes[1]))
+product("inner", np.inner, draw(B, 3), draw(I, 3))
+for shapes in [((3,), (2,)), ((2, 3), (2, 2)), ((3,), (2, 2)), ((2, 1, 3), (2,)), ((), (2,)), ((), ()), ((0, 2), (3, 1))]:
+    product("kron", np.kron, draw(F, *shapes[0]), draw(F, *shapes[1]))
+product("kron", np.kron, draw(I, 2, 2), draw(B, 2))
+for spec in (
+    "ab,bc,cd,de->ae",
+    "ab,bc,cd,de,ef->",
+    "ab,ab,bc,cd->da",
+    "abc,cd,de,ea,b->b",
+    "...a,ab,...b->...",
+    "aab,b...,bb,...->...a",
+    "ab,bc,ca,ad,de,ef,fa,ab->c",
+    "ab,bc,ca,ad,de,ef,fa,ab,a,e->f",  # more than all orders are looked at for
+):
+    names = spec.split("->")[0].split(",")
+    einsum(spec, *(draw(F, *(sizes[c] for c in n.replace("...", "bc")), low=-2, high=2) for n in names))
 
 text = "".join(json.dumps(c, separators=(",", ":")) + "\n" for c in cases)
 Path(__file__).with_name("golden.jsonl").write_text(text)

@@ -149,7 +149,8 @@ describe("views", () => {
   });
 
   test("gather reads at positions along one axis, the nearest where there is none", () => {
-    const at = (axis: number, batch: number) => (a: Tensor, i: Tensor) => ops.gather(a, i, { axis, batch });
+    const at = (axis: number, batch: number) => (a: Tensor, i: Tensor) =>
+      ops.gather(a, [i], { axes: [axis], batch, mode: "clip" });
     expect(run([x, vector("i32", 2, 0, -5, 99)], at(1, 0))).toEqual([2, 0, 0, 2, 5, 3, 3, 5]);
     expect(run([x, vector("u32", 1, 4294967295)], at(0, 0))).toEqual([3, 4, 5, 3, 4, 5]);
     expect(run([x, array("i32", [2, 1], [2, 0])], at(1, 1))).toEqual([2, 3]);
@@ -247,8 +248,8 @@ describe("mistakes", () => {
       run([x], (a) => ops.pad(a, zero("f32"), { low: [-2, 0], high: [-2, 0], interior: [0, 0] })),
     "concatenate: array 1 is f32[3,2], array 0 is f32[2,3]; they may differ only along axis 0": () =>
       run([x, counted("f32", 3, 2)], (a, b) => ops.concatenate([a, b], 0)),
-    "gather: the indices are f32[2,3], but i32 or u32 is wanted": () =>
-      run([x, x], (a, b) => ops.gather(a, b, { axis: 0, batch: 0 })),
+    "gather: the indices of axis 0 are f32[2,3], but i32 or u32 is wanted": () =>
+      run([x, x], (a, b) => ops.gather(a, [b], { axes: [0], batch: 0, mode: "clip" })),
     "reduceMax: axis 1 of f32[2,0] has size 0, and reduceMax of nothing has no value": () =>
       run([array("f32", [2, 0], [])], (a) => ops.reduceMax(a, [1])),
     "dot: contracted sizes differ, 3 and 2\n  lhs f32[2,3] axis 1\n  rhs f32[2,3] axis 0": () =>

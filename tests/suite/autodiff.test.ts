@@ -1,8 +1,11 @@
 // Every op record's derivative rules, in f64: tangents against differences, transposes against inner products.
 import { describe, expect, test } from "vitest";
 import type { NDArray } from "../../compiler/core/ndarray.js";
+import { removeAt } from "../../compiler/core/shape.js";
 import type { Graph } from "../../compiler/ir/graph.js";
+import type { Op } from "../../compiler/ir/op.js";
 import { interpret } from "../../compiler/scalar/interpret.js";
+import "../../compiler/transforms/batch.js";
 import { gradGraph } from "../../compiler/transforms/grad.js";
 import { jvpGraph } from "../../compiler/transforms/jvp.js";
 import { linearize } from "../../compiler/transforms/linearize.js";
@@ -18,11 +21,19 @@ const wide = { wide: true };
 
 /** Calls with a float result, and which of their inputs are float. */
 const differentiable = records.flatMap(({ op, name, calls }) => {
+  if (op.kind === "view" && op.stopsTangents) return [];
   const own = calls.filter(
-    ({ graph }) => graph.outputs[0]!.aval.dtype === "f32" && graph.inputs.some((v) => v.aval.dtype === "f32"),
+    ({ graph }) =>
+      graph.outputs.some((x) => x.aval.dtype === "f32") && graph.inputs.some((v) => v.aval.dtype === "f32"),
   );
   return own.length > 0 ? [{ op, name, calls: own }] : [];
 });
+
+const reversible = differentiable.filter(({ op }) => !hasNoReverse(op));
+
+function hasNoReverse(op: Op): boolean {
+  return op.kind === "region" && op.noReverse !== undefined;
+}
 
 /** Inputs from the inner part of each range: functions end at the edges, and difference quotients with them. */
 function smoothInputs(call: Call): NDArray[] {
@@ -45,6 +56,12 @@ function directions(call: Call, arrays: readonly { shape: readonly number[]; dat
     shape,
     data: Float64Array.from({ length: data.length }, () => 2 * random() - 1),
   }));
+}
+
+/** The Graph with its first float output in front: that is what a gradient is of. */
+function floatFirst(graph: Graph): Graph {
+  const k = graph.outputs.findIndex((x) => x.aval.dtype === "f32");
+  return { ...graph, outputs: [graph.outputs[k]!, ...removeAt(graph.outputs, k)] };
 }
 
 const dot = (a: NDArray, b: NDArray): number => {
@@ -81,15 +98,21 @@ describe.each(differentiable)("$name", ({ calls }) => {
       );
       const { graph, active } = jvpGraph(call.graph, activeOf(call.graph));
       const outputs = interpret(graph, [...inputs, ...moves], wide);
-      const above = interpret(call.graph, moved(inputs, moves, STEP), wide)[0]!;
-      const below = interpret(call.graph, moved(inputs, moves, -STEP), wide)[0]!;
-      const quotient = (i: number) => (above.data[i]! - below.data[i]!) / (2 * STEP);
-      const tangent = active[0] ? outputs[1]! : { ...above, data: new Float64Array(above.data.length) };
-      expectNear(tangent, quotient, 1e-6, call.name);
+      const above = interpret(call.graph, moved(inputs, moves, STEP), wide);
+      const below = interpret(call.graph, moved(inputs, moves, -STEP), wide);
+      let at = call.graph.outputs.length;
+      active.forEach((isActive, k) => {
+        if (above[k]!.dtype !== "f32") return;
+        const quotient = (i: number) => (above[k]!.data[i]! - below[k]!.data[i]!) / (2 * STEP);
+        const tangent = isActive ? outputs[at++]! : { ...above[k]!, data: new Float64Array(above[k]!.data.length) };
+        expectNear(tangent, quotient, 1e-6, `${call.name} result ${k}`);
+      });
       tally.count("jvp = difference quotient");
     }
   });
+});
 
+describe.each(reversible)("$name", ({ calls }) => {
   test("has transposes with the inner product of its tangents", () => {
     for (const call of calls) {
       const inputs = smoothInputs(call);
@@ -98,13 +121,14 @@ describe.each(differentiable)("$name", ({ calls }) => {
         inputs.filter((x) => x.dtype === "f32"),
       );
       const { graph, active } = jvpGraph(call.graph, activeOf(call.graph));
-      if (!active[0]) continue;
-      const { known, linear, residuals } = linearize(graph, call.graph.inputs.length, 1);
-      const [result, ...kept] = interpret(known, inputs, wide) as [NDArray, ...NDArray[]];
-      const [ct] = directions({ ...call, name: `${call.name} ct` }, [result]) as [NDArray];
-      const [tangent] = interpret(linear, [...kept, ...moves], wide) as [NDArray];
-      const back = interpret(transposeGraph(linear, residuals), [...kept, ct], wide);
-      const forward = dot(ct, tangent);
+      if (!active.includes(true)) continue;
+      const count = call.graph.outputs.length;
+      const { known, linear, residuals } = linearize(graph, call.graph.inputs.length, count);
+      const kept = interpret(known, inputs, wide).slice(count);
+      const tangents = interpret(linear, [...kept, ...moves], wide);
+      const cts = directions({ ...call, name: `${call.name} ct` }, tangents);
+      const back = interpret(transposeGraph(linear, residuals), [...kept, ...cts], wide);
+      const forward = cts.reduce((sum, ct, i) => sum + dot(ct, tangents[i]!), 0);
       const reverse = back.reduce((sum, x, i) => sum + dot(x, moves[i]!), 0);
       expect(Math.abs(forward - reverse) / Math.max(1, Math.abs(forward)), call.name).toBeLessThan(1e-9);
       expect(
@@ -122,7 +146,7 @@ describe.each(differentiable)("$name", ({ calls }) => {
         call,
         inputs.filter((x) => x.dtype === "f32"),
       );
-      const first = gradGraph(call.graph, activeOf(call.graph));
+      const first = gradGraph(floatFirst(call.graph), activeOf(call.graph));
       const { graph, active } = jvpGraph(first, activeOf(first));
       const outputs = interpret(graph, [...inputs, ...moves], wide);
       const above = interpret(first, moved(inputs, moves, STEP), wide);

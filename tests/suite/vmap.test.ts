@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Graph } from "../../compiler/ir/graph.js";
 import type { Op } from "../../compiler/ir/op.js";
 import { batchGraph } from "../../compiler/transforms/batch.js";
+import { notingLaneRuns } from "../../compiler/transforms/lane-by-lane.js";
 import { batchingFault, waysToBatch } from "../support/lanes.js";
 import { randomStream } from "../support/ulp.js";
 import { type Call, callOf, drawInputs, hash, literalPositions, records } from "./calls.js";
@@ -20,6 +21,10 @@ describe.each(records)("vmap of $name", ({ op, calls }) => {
   test("has a rule", () => {
     const takesOperands = op.samples.some((sample) => sample.inputs.length > 0);
     expect(hasBatchRule(op) || !takesOperands).toBe(true);
+    for (const { graph } of calls) {
+      const { runs } = notingLaneRuns(() => batchAll(graph, 2));
+      expect(runs).toEqual([]);
+    }
   });
 
   test("is a loop over lanes, for all batch axes", () => {
@@ -52,11 +57,19 @@ describe.each(records)("vmap of $name", ({ op, calls }) => {
         graph.inputs.map(() => null),
         3,
       );
-      expect(batched.outAxes, name).toEqual([null]);
+      expect(batched.outAxes, name).toEqual(graph.outputs.map(() => null));
       expect(batched.graph.eqns.length, name).toBe(1);
     }
   });
 });
+
+/** Batched along axis 0 of every operand. */
+const batchAll = (graph: Graph, size: number) =>
+  batchGraph(
+    graph,
+    graph.inputs.map(() => 0),
+    size,
+  );
 
 /** Elementwise ops and reductions are batched by their kind. */
 const hasBatchRule = (op: Op): boolean =>

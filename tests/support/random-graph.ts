@@ -317,7 +317,7 @@ const gatherRule: Rule = (c) => {
   const v = c.value(({ x }) => x.ndim > 0 && x.size > 0);
   const indices = v && c.value((w) => (w.x.dtype === "i32" || w.x.dtype === "u32") && w.x.ndim < 3);
   if (!v || !indices || v.x.ndim + indices.x.ndim > 6) return undefined;
-  return { x: ops.gather(v.x, indices.x, { axis: c.below(v.x.ndim), batch: 0 }), exact: v.exact };
+  return { x: ops.gather(v.x, [indices.x], { axes: [c.below(v.x.ndim)], batch: 0, mode: "clip" }), exact: v.exact };
 };
 
 const sumRule: Rule = (c) => {

@@ -1,0 +1,127 @@
+// What stands for the tangents of functions with rules of the user's: linear in its last operands.
+import { type Aval, aval } from "../core/aval.js";
+import { TraceError } from "../core/errors.js";
+import { type Eqn, type Graph, literal, newVar, regionsOf, type Var } from "../ir/graph.js";
+import type { CallParams, OpaqueOp, RegionOp } from "../ir/op.js";
+import { hereText } from "../trace/here.js";
+import { showLocation } from "../trace/location.js";
+import type { Transforms } from "../trace/rules.js";
+import { replay } from "../trace/stage.js";
+import { type Operand, Tensor } from "../trace/tensor.js";
+import { bind } from "../trace/trace.js";
+import { fill } from "./axes.js";
+import { batchedBody, callRules, needed } from "./call.js";
+
+interface LinearParams extends CallParams {
+  /** Name of the user's function, for messages. */
+  readonly of: string;
+  /** The body is linear in its inputs behind so many. */
+  readonly residuals: number;
+}
+
+/** The tangents that a `customJvp` gives. Reverse mode holds them to being linear. */
+export const linearCallOp: RegionOp = {
+  ...callRules,
+  name: "tangents",
+  batch(args, params, lanes, transforms) {
+    const { body, outAxes, operands } = batchedBody(args, params, lanes, transforms);
+    return bind(linearCallOp, operands, { ...params, body }).map((value, k) => ({ value, axis: outAxes[k]! }));
+  },
+  jvp(tangents, operands, params, transforms) {
+    const { body } = params as LinearParams;
+    const { graph, active } = transforms.jvp(
+      body,
+      tangents.map((x) => x !== undefined),
+    );
+    const values = replay(graph, [...operands, ...tangents.filter((x) => x !== undefined)]).map(asTensor);
+    let at = body.outputs.length;
+    return { results: values.slice(0, at), tangents: active.map((there) => (there ? values[at++] : undefined)) };
+  },
+  transpose(cts, operands, types, params, transforms) {
+    checkLinear(params as LinearParams, transforms);
+    return callRules.transpose(cts, operands, types, params, transforms);
+  },
+  samples: [],
+};
+
+const asTensor = (x: Operand): Tensor => (x instanceof Tensor ? x : fill(x, []));
+
+function checkLinear({ of, body, residuals }: LinearParams, transforms: Transforms): void {
+  const moving = new Set<unknown>(body.inputs.slice(residuals));
+  for (const eqn of needed(body.eqns, body.outputs)) {
+    const moves = eqn.inputs.map((x) => moving.has(x));
+    if (!moves.includes(true)) continue;
+    if (!isLinear(eqn, moves, transforms)) {
+      const source = eqn.location?.source;
+      throw new TraceError(
+        `customJvp of ${of}: the tangent that its rule gives is not linear in the tangents: they go through ${eqn.op.name}` +
+          `${source ? `\n  at ${showLocation(source)}` : ""}\n` +
+          "  reverse mode needs sums of tangents, each times what does not depend on them",
+      );
+    }
+    for (const v of eqn.outputs) moving.add(v);
+  }
+}
+
+/** An equation is linear in operands when its tangent by them does not depend on their values. */
+function isLinear(eqn: Eqn, moves: readonly boolean[], transforms: Transforms): boolean {
+  if (eqn.outputs.some((v) => v.aval.dtype !== "f32")) return false;
+  const operands = eqn.inputs.map((x) => (x.kind === "var" ? newVar(x.aval) : x));
+  const outputs = eqn.outputs.map((v) => newVar(v.aval));
+  const inputs = operands.filter((x): x is Var => x.kind === "var");
+  const isMoving = moves.filter((_, i) => operands[i]!.kind === "var");
+  const alone: Graph = { inputs, eqns: [{ ...eqn, inputs: operands, outputs }], outputs };
+  const { graph, active } = transforms.jvp(alone, isMoving);
+  if (active.includes(false)) return false;
+  const { unknownOut } = transforms.partialEval(
+    graph,
+    graph.inputs.map((_, i) => Boolean(isMoving[i])),
+  );
+  return !unknownOut.slice(outputs.length).includes(true);
+}
+
+interface PullbackParams {
+  readonly of: string;
+  /** So many operands are known: what was captured, and the residuals. Behind them come tangents. */
+  readonly known: number;
+  /** Which float arguments have a tangent. */
+  readonly active: readonly boolean[];
+  /** Of the float results. */
+  readonly types: readonly Aval[];
+  backward(): Graph;
+}
+
+/** The tangents of a `customVjp`: nobody knows them, but their transpose is the user's. */
+export const pullbackOp: OpaqueOp = {
+  name: "pullback",
+  kind: "opaque",
+  typeOf: (_inputs, params) => [...(params as PullbackParams).types],
+  cpu: (_inputs, params) => refuse("the derivative", params as PullbackParams),
+  kernels: (_inputs, _outputs, params) => refuse("the derivative", params as PullbackParams),
+  batch: (_args, params) => refuse("vmap of the derivative", params as PullbackParams),
+  jvp: (_tangents, _operands, _results, params) => refuse("the second derivative", params as PullbackParams),
+  transpose(cts, operands, _types, params) {
+    const { known, active, types, backward } = params as PullbackParams;
+    const given = types.map((type, k) => cts[k] ?? fill(literal(0, aval(type.dtype, [])), type.shape));
+    const back = replay(backward(), [...(operands.slice(0, known) as Operand[]), ...given]).map(asTensor);
+    return [...operands.slice(0, known).map(() => undefined), ...back.filter((_, i) => active[i])];
+  },
+  samples: [],
+  ulp: 0,
+};
+
+/** Throws `TraceError`: `what` needs forward mode. */
+function refuse(what: string, { of }: PullbackParams): never {
+  throw new TraceError(
+    `${what} of ${of} in forward mode: it has a rule for reverse mode alone (customVjp)\n` +
+      `  use grad, vjp or jacrev, or give the rule by customJvp, which serves both${hereText()}`,
+  );
+}
+
+/** Throws `TraceError` when a Graph that is to be run forward needs the tangents of a `customVjp`. */
+export function checkForward(name: string, graph: Graph): void {
+  for (const { op, params } of needed(graph.eqns, graph.outputs)) {
+    if (op === pullbackOp) refuse(name, params as PullbackParams);
+    if (op.kind === "region") for (const region of regionsOf(params)) checkForward(name, region.graph);
+  }
+}
