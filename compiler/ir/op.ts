@@ -217,7 +217,7 @@ export interface OpaqueOp extends OpBase {
 }
 
 /** Runs a Graph on host arrays, in the precision of the run that is under way. */
-export type RunGraph = (graph: Graph, inputs: readonly NDArray[]) => NDArray[];
+type RunGraph = (graph: Graph, inputs: readonly NDArray[]) => NDArray[];
 
 /**
  * How an equation runs the Graphs in its params; the compiler asks this, never the name.
@@ -226,7 +226,7 @@ export type RunGraph = (graph: Graph, inputs: readonly NDArray[]) => NDArray[];
  * - while: `WhileParams`; as long as a condition holds.
  * - scan: `ScanParams`; once for each entry of arrays.
  */
-export type RegionForm = "call" | "switch" | "while" | "scan";
+type RegionForm = "call" | "switch" | "while" | "scan";
 
 export interface RegionOp extends OpBase {
   readonly kind: "region";

@@ -35,7 +35,7 @@ export interface Guard<B> {
 export type Step = number | RepeatStep | WhileStep;
 
 /** Steps done `count` times: `even` the first time, `odd` the second, and so on by turns. */
-export interface RepeatStep {
+interface RepeatStep {
   readonly kind: "repeat";
   readonly count: number;
   readonly even: readonly Step[];
@@ -43,7 +43,7 @@ export interface RepeatStep {
 }
 
 /** Steps done as long as the first word of `flag` is 1. They do nothing when it is 0. */
-export interface WhileStep {
+interface WhileStep {
   readonly kind: "while";
   readonly flag: BufferRef;
   readonly body: readonly Step[];
@@ -105,7 +105,7 @@ export interface Launch {
 /** Launches, and loops of them. `pinned` arrays keep what they hold from one turn to the next. */
 export type LaunchStep = Launch | LaunchRepeat | LaunchWhile;
 
-export interface LaunchRepeat {
+interface LaunchRepeat {
   readonly kind: "repeat";
   readonly count: number;
   readonly even: readonly LaunchStep[];
@@ -113,7 +113,7 @@ export interface LaunchRepeat {
   readonly pinned: readonly (Var | Scratch)[];
 }
 
-export interface LaunchWhile {
+interface LaunchWhile {
   readonly kind: "while";
   readonly flag: Var | Scratch;
   readonly body: readonly LaunchStep[];

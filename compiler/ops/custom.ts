@@ -22,19 +22,19 @@ interface CustomParams extends CallParams {
   readonly axisNames: readonly string[];
 }
 
-export interface CustomJvpParams extends CustomParams {
+interface CustomJvpParams extends CustomParams {
   /** From the operands, then tangents of those that are `active`, to the results, then tangents of the float ones. */
   rule(active: readonly boolean[]): Graph;
 }
 
-export interface CustomVjpParams extends CustomParams {
+interface CustomVjpParams extends CustomParams {
   /** From the operands to the results, then residuals. */
   forward(): Graph;
   /** From what was captured, the residuals, and cotangents of the float results, to those of the float arguments. */
   backward(): Graph;
 }
 
-export interface CustomVmapParams extends CustomParams {
+interface CustomVmapParams extends CustomParams {
   /** The user's rule: from the operands, lanes along axis 0 of those that are `batched`, to results. */
   rule(size: number, batched: readonly boolean[]): { readonly graph: Graph; readonly batched: readonly boolean[] };
 }

@@ -226,4 +226,4 @@ const unwindowsOp = register<ViewOp>({
  * The elements of windows where they came from, for each element of a window by itself: [.., i, .., w] is
  * x[.., (i − w · dilation) / stride, .., w], and 0 where no window begins. Transpose of `windows`, up to the sum over w.
  */
-export const unwindows = (x: Operand, params: UnwindowParams): Tensor => bindOne(unwindowsOp, [x], params);
+const unwindows = (x: Operand, params: UnwindowParams): Tensor => bindOne(unwindowsOp, [x], params);

@@ -39,7 +39,7 @@ export type TransposeRule = (
 ) => readonly (Tensor | undefined)[];
 
 /** For ops of several results: a batched value for each. */
-export type BatchManyRule = (args: readonly Batched[], params: Params, size: number) => readonly Batched<Tensor>[];
+type BatchManyRule = (args: readonly Batched[], params: Params, size: number) => readonly Batched<Tensor>[];
 
 /** For ops of several results: a tangent, or undefined, for each. */
 export type JvpManyRule = (
