@@ -8,5 +8,6 @@ export { gather } from "./gather.js";
 export { type Combine, indexed } from "./indexed.js";
 export * from "./reduce.js";
 export { scatter } from "./scatter.js";
+export { searchsorted } from "./search.js";
 export * from "./slicing.js";
 export * from "./transcendental.js";
