@@ -14,8 +14,19 @@ export { hessian, type JacobianOptions, jacfwd, jacrev } from "./compiler/transf
 // For tools, such as `lanewise dump`: not for programs, and not held stable between versions.
 export type { TransformEvent } from "./compiler/transforms/observe.js";
 export { type Axes, type InAxes, type VmapOptions, vmap } from "./compiler/transforms/vmap.js";
+export { type ConvOptions, type ConvTransposeOptions, conv, convTranspose } from "./library/conv.js";
 export * as numpy from "./library/numpy/index.js";
 export * from "./library/numpy/index.js";
+export {
+  type AvgPoolOptions,
+  avgPool,
+  maxPool,
+  type PoolOptions,
+  type ReduceWindowOptions,
+  reduceWindow,
+  type WindowReduction,
+} from "./library/pool.js";
+export type { Padding, PerAxis } from "./library/sliding.js";
 export { type Counters, counters } from "./runtime/counters.js";
 export { currentDevice, type DeviceInfo, type DeviceKind, setDevice, setMemoryBudget } from "./runtime/engine.js";
 export { type JitOptions, type Jitted, jit } from "./runtime/jit.js";

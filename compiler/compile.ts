@@ -8,6 +8,7 @@ import type { DeviceLimits, LaunchStep, Program } from "./ir/program.js";
 import { verify } from "./ir/verify.js";
 import { cse } from "./passes/cse.js";
 import { dce } from "./passes/dce.js";
+import { donate, readInPlace } from "./passes/donate.js";
 import { fold } from "./passes/fold.js";
 import { fuse } from "./passes/fuse.js";
 import { lockstep } from "./passes/lockstep.js";
@@ -24,10 +25,10 @@ export interface Pass {
 }
 
 export const pipeline: readonly Pass[] = [
-  { name: "lockstep", run: everywhere(lockstep) }, // first: what it makes is simplified like all else
   { name: "simplify", run: everywhere(simplify) }, // early: x · 1 hides equal equations from cse
   { name: "fold", run: everywhere(fold) },
   { name: "cse", run: everywhere(cse) },
+  { name: "lockstep", run: everywhere(lockstep) }, // before storable, which asks what needs memory
   { name: "narrow", run: everywhere(narrow) }, // before fuse, which cannot take one equation apart
   { name: "storable", run: everywhere(storable) }, // a result must be a variable that some kernel can store
   { name: "dce", run: everywhere(dce) }, // last on the Graph: fuse counts readers
@@ -43,8 +44,8 @@ export interface Compilation {
   readonly names: Names;
 }
 
-/** Compiles, keeping every stage. */
-export function compileStages(graph: Graph, limits: DeviceLimits): Compilation {
+/** Compiles, keeping every stage. Results may take the memory of the inputs at the positions `donated`. */
+export function compileStages(graph: Graph, limits: DeviceLimits, donated: readonly number[] = []): Compilation {
   const graphs = [{ name: "graph", graph: verify(graph, "tracing") }];
   let current = graph;
   for (const pass of pipeline) {
@@ -54,17 +55,30 @@ export function compileStages(graph: Graph, limits: DeviceLimits): Compilation {
   }
   const names = new Names();
   for (const { graph: stage } of graphs) printGraph(stage, {}, names);
-  const { fused, steps } = cutter(names)(current, limits);
-  return { program: plan(fused, steps), graphs, fused, names };
+  return { ...toProgram(current, limits, names, donated), graphs, names };
 }
 
-/** Compiles a Graph for a device. */
-export function compileGraph(graph: Graph, limits: DeviceLimits): Program {
+/** Compiles a Graph for a device. Results may take the memory of the inputs at the positions `donated`. */
+export function compileGraph(graph: Graph, limits: DeviceLimits, donated: readonly number[] = []): Program {
   const names = new Names();
   const current = runPasses(graph, limits);
   printGraph(current, {}, names);
-  const { fused, steps } = cutter(names)(current, limits);
-  return plan(fused, steps);
+  return toProgram(current, limits, names, donated).program;
+}
+
+function toProgram(
+  graph: Graph,
+  limits: DeviceLimits,
+  names: Names,
+  donated: readonly number[],
+): { readonly program: Program; readonly fused: FusedGraph } {
+  const { emit, cut } = cutter(names);
+  const { fused, steps } = cut(graph, limits);
+  const gifts = donated.length > 0 ? donate(fused, steps, donated) : [];
+  if (!gifts.some(({ inPlace }) => inPlace)) return { program: plan(fused, steps, gifts), fused };
+  // what a launch reads in place is known when it was emitted; its code is another then
+  const again = readInPlace(fused, gifts);
+  return { program: plan(again, emit(again, limits), gifts), fused: again };
 }
 
 function runPasses(graph: Graph, limits: DeviceLimits): Graph {
@@ -74,14 +88,18 @@ function runPasses(graph: Graph, limits: DeviceLimits): Graph {
 }
 
 /** Cuts Graphs that went through the passes; Graphs that their regions are made of go through them first. */
-function cutter(names: Names): Cut {
+function cutter(names: Names): {
+  readonly cut: Cut;
+  emit(fused: FusedGraph, limits: DeviceLimits): LaunchStep[];
+} {
   const inner: Cut = (graph, limits) => cut(runPasses(graph, limits), limits);
-  const cut: Cut = (graph, limits) => {
-    const fused = fuse(graph, limits);
-    const steps = fused.kernels.flatMap((kernel): LaunchStep[] =>
+  const emit = ({ kernels }: FusedGraph, limits: DeviceLimits): LaunchStep[] =>
+    kernels.flatMap((kernel): LaunchStep[] =>
       kernel.kind === "region" ? emitRegion(kernel, limits, inner) : emitKernel(kernel, limits, names),
     );
-    return { fused, steps };
+  const cut: Cut = (graph, limits) => {
+    const fused = fuse(graph, limits);
+    return { fused, steps: emit(fused, limits) };
   };
-  return cut;
+  return { cut, emit };
 }

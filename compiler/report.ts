@@ -5,7 +5,7 @@ import { showAval } from "./core/aval.js";
 import type { SourceLocation } from "./ir/graph.js";
 import type { FusedKernel } from "./ir/kernel.js";
 import { type Names, printGraph, showEqn } from "./ir/print.js";
-import type { BufferRef } from "./ir/program.js";
+import type { BufferRef, Dispatch, Step } from "./ir/program.js";
 
 /** Stages that can be shown. */
 export const stages = ["graph", "simplified", "kernels", "plan", "wgsl"] as const;
@@ -51,6 +51,7 @@ function showKernel(kernel: FusedKernel, names: Names): string {
     map: "element by element",
     reduce: "reduction",
     contract: "contraction",
+    lanes: "control flow in each lane",
     opaque: "a kernel of its own",
     region: "control flow",
   }[kernel.kind];
@@ -63,17 +64,37 @@ function showKernel(kernel: FusedKernel, names: Names): string {
 }
 
 function showPlan({ program }: Compilation): string {
-  const { dispatches, outputBytes, scratchBytes, peakBytes, graph, results } = program;
+  const { dispatches, schedule, outputBytes, scratchBytes, peakBytes, graph, results } = program;
   const ref = ({ kind, index }: BufferRef): string => `${kind}${index}`;
   const lines = [`peak ${peakBytes} bytes`];
   graph.inputs.forEach((v, i) => void lines.push(`  input${i}: ${showAval(v.aval)}`));
-  outputBytes.forEach((bytes, i) => void lines.push(`  output${i}: ${bytes} bytes`));
+  outputBytes.forEach((bytes, i) => {
+    const gift = program.donations?.find(({ output }) => output === i);
+    const note = gift ? `, in the memory of input${gift.input}${gift.inPlace ? ", element by element" : ""}` : "";
+    lines.push(`  output${i}: ${bytes} bytes${note}`);
+  });
   scratchBytes.forEach((bytes, i) => void lines.push(`  scratch${i}: ${bytes} bytes`));
-  for (const { name, reads, writes, workgroups } of dispatches) {
-    lines.push(
-      `  ${name}: ${reads.map(ref).join(", ") || "nothing"} -> ${writes.map(ref).join(", ")}, workgroups ${workgroups.join(" x ")}`,
-    );
-  }
+  const steps = (list: readonly Step[], indent: string): void => {
+    for (const step of list) {
+      if (typeof step === "number") lines.push(`${indent}${showDispatch(dispatches[step]!)}`);
+      else if (step.kind === "while") {
+        lines.push(`${indent}while ${ref(step.flag)} is 1:`);
+        steps(step.body, `${indent}  `);
+      } else {
+        lines.push(`${indent}${count(step.count, "time")}, from one set of buffers to the other and back:`);
+        steps(step.even, `${indent}  `);
+        if (step.odd.length > 0) lines.push(`${indent}and then`);
+        steps(step.odd, `${indent}  `);
+      }
+    }
+  };
+  steps(schedule, "  ");
   results.forEach(({ aval, from }, i) => void lines.push(`  result ${i}: ${showAval(aval)} is ${ref(from)}`));
   return lines.join("\n");
+
+  function showDispatch({ name, reads, writes, guards, workgroups }: Dispatch): string {
+    const conditions = guards.map(({ buffer, equals }) => `${ref(buffer)} is ${equals}`);
+    const condition = conditions.length > 0 ? `, if ${conditions.join(" and ")}` : "";
+    return `${name}: ${reads.map(ref).join(", ") || "nothing"} -> ${writes.map(ref).join(", ")}, workgroups ${workgroups.join(" x ")}${condition}`;
+  }
 }

@@ -9,6 +9,8 @@ export const templates = {
   map: read("map"),
   "reduce-row": read("reduce-row"),
   matmul: read("matmul"),
+  "sort-tile": read("sort-tile"),
+  "sort-merge": read("sort-merge"),
 } as const;
 
 export type TemplateName = keyof typeof templates;

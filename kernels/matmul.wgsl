@@ -35,8 +35,9 @@ fn rhs(batch: u32, k: u32, n: u32) -> T {
   // </rhs>
 }
 
-fn finish(i: u32, total: T) {
+fn finish(batch: u32, m: u32, n: u32, total: T) {
   // <finish>
+  let i = (batch * M + m) * N + n;
   out0[i] = total;
   // </finish>
 }
@@ -84,7 +85,7 @@ fn main(
     for (var c = 0u; c < COLS; c++) {
       let m = top + local.y * ROWS + r;
       let n = side + local.x + 16u * c;
-      if (m < M && n < N) { finish((batch * M + m) * N + n, sums[r][c]); }
+      if (m < M && n < N) { finish(batch, m, n, sums[r][c]); }
     }
   }
 }

@@ -52,6 +52,11 @@ interface Methods {
   min(axis?: np.AxisSpec | null, options?: np.ReduceOptions): Tensor;
   argmax(axis?: number | null, options?: np.ReduceOptions): Tensor;
   argmin(axis?: number | null, options?: np.ReduceOptions): Tensor;
+  sort(axis?: number | null, options?: np.SortOptions): Tensor;
+  argsort(axis?: number | null, options?: np.SortOptions): Tensor;
+  median(axis?: number | null, options?: { keepDims?: boolean }): Tensor;
+  quantile(q: number | readonly number[], axis?: number | null, options?: np.QuantileOptions): Tensor;
+  percentile(q: number | readonly number[], axis?: number | null, options?: np.QuantileOptions): Tensor;
   dot(y: TensorLike): Tensor;
   matmul(y: TensorLike): Tensor;
   reshape(...shape: number[] | [Shape]): Tensor;
@@ -143,6 +148,11 @@ const methods: Entries = {
   min: np.min,
   argmax: np.argmax,
   argmin: np.argmin,
+  sort: np.sort,
+  argsort: np.argsort,
+  median: np.median,
+  quantile: np.quantile,
+  percentile: np.percentile,
   dot: np.dot,
   matmul: np.matmul,
   reshape: (x, ...shape) => np.reshape(x, listed(shape)),

@@ -12,6 +12,10 @@ export interface Counters {
   readonly buffersReused: number;
   readonly bytesUploaded: number;
   readonly bytesRead: number;
+  /** Bytes of donated arrays whose memory a result took. */
+  readonly bytesDonated: number;
+  /** Donated arrays that a result could not take the memory of, since something else still needed it. */
+  readonly donationsKept: number;
   /** Forced collections of garbage. */
   readonly collections: number;
   /** Bytes of arrays that are in use: results, those of work still queued, and copies of host arrays on a device. */
@@ -34,6 +38,8 @@ export const tally: Mutable<Counters> = {
   buffersReused: 0,
   bytesUploaded: 0,
   bytesRead: 0,
+  bytesDonated: 0,
+  donationsKept: 0,
   collections: 0,
   liveBytes: 0,
   pooledBytes: 0,

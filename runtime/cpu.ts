@@ -7,7 +7,7 @@ import { sizeOf } from "../compiler/core/shape.js";
 import type { Graph } from "../compiler/ir/graph.js";
 import { baseLimits } from "../compiler/ir/program.js";
 import { interpret } from "../compiler/scalar/interpret.js";
-import type { Backend, Compile, DeviceInfo, Input } from "./backend.js";
+import type { Backend, Compile, DeviceInfo, Donated, Input } from "./backend.js";
 import { budget } from "./budget.js";
 import { announceCompile, hasCompileObservers, ProgramCache } from "./programs.js";
 import { Storage } from "./storage.js";
@@ -29,8 +29,9 @@ export class CpuBackend implements Backend {
     return this.info.name;
   }
 
-  execute(graph: Graph, inputs: readonly Input[], label: string): Storage[] {
-    this.#show(graph, label);
+  /** The memory of donated inputs is freed with them; no result takes it. */
+  execute(graph: Graph, inputs: readonly Input[], label: string, donated?: Donated): Storage[] {
+    this.#show(graph, label, donated?.inputs);
     budget.reserve(resultBytes(graph));
     const arrays = inputs.map((x, i) => hostOf(x, graph.inputs[i]!.aval));
     const owners = new Map<unknown, Storage>();
@@ -50,20 +51,22 @@ export class CpuBackend implements Backend {
     return false;
   }
 
-  async drive(graph: Graph, inputs: readonly Input[], label: string): Promise<Storage[]> {
-    return this.execute(graph, inputs, label);
+  async drive(graph: Graph, inputs: readonly Input[], label: string, donated?: Donated): Promise<Storage[]> {
+    return this.execute(graph, inputs, label, donated);
   }
 
-  async prepare(graph: Graph, label: string): Promise<void> {
-    this.#show(graph, label);
+  async prepare(graph: Graph, label: string, donated?: readonly number[]): Promise<void> {
+    this.#show(graph, label, donated);
   }
 
-  #show(graph: Graph, label: string): void {
-    if (!hasCompileObservers() || this.#shown.get(graph)) return;
-    this.#shown.getOrMake(graph, () => {
-      announceCompile({ graph, program: this.#compile(graph, baseLimits), limits: baseLimits, label });
+  #show(graph: Graph, label: string, donated: readonly number[] = []): void {
+    if (!hasCompileObservers() || this.#shown.get(graph, donated)) return;
+    const show = (): true => {
+      const program = this.#compile(graph, baseLimits, donated);
+      announceCompile({ graph, program, limits: baseLimits, donated, label });
       return true;
-    });
+    };
+    this.#shown.getOrMake(graph, show, donated);
   }
 }
 

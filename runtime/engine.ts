@@ -35,7 +35,8 @@ export const ready = (): Promise<void> => engine.ready();
 export const limits = (): DeviceLimits => engine.limits();
 
 /** Compiles `graph` for the current device and builds its pipelines. Rejects when the device refuses one. */
-export const precompile = (graph: Graph, label?: string): Promise<void> => engine.precompile(graph, label);
+export const precompile = (graph: Graph, label: string, donated: readonly number[]): Promise<void> =>
+  engine.precompile(graph, label, donated);
 
 export type { DeviceInfo } from "./backend.js";
 export { setMemoryBudget } from "./budget.js";

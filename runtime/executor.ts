@@ -3,12 +3,12 @@ import { type Aval, showAval } from "../compiler/core/aval.js";
 import { InternalError } from "../compiler/core/errors.js";
 import { checkMemory } from "../compiler/core/host.js";
 import type { NDArray } from "../compiler/core/ndarray.js";
-import type { Graph } from "../compiler/ir/graph.js";
+import type { Graph, Literal } from "../compiler/ir/graph.js";
 import type { Op, Params } from "../compiler/ir/op.js";
 import { baseLimits, type DeviceLimits } from "../compiler/ir/program.js";
 import { type ArrayHandle, type Operand, Tensor } from "../compiler/trace/tensor.js";
 import type { Executor } from "../compiler/trace/trace.js";
-import type { Backend, DeviceInfo, Input } from "./backend.js";
+import type { Backend, DeviceInfo, Donated, Input } from "./backend.js";
 import { budget } from "./budget.js";
 import type { DeviceKind, Devices } from "./devices.js";
 import { hasCompileObservers } from "./programs.js";
@@ -45,9 +45,9 @@ export class RuntimeExecutor implements Executor {
     await this.#queue.whenDone();
   }
 
-  async precompile(graph: Graph, label = "graph"): Promise<void> {
+  async precompile(graph: Graph, label = "graph", donated?: readonly number[]): Promise<void> {
     const backend = await this.#devices.open(this.#devices.choice);
-    await backend.prepare(graph, label);
+    await backend.prepare(graph, label, donated);
   }
 
   fromHost({ dtype, shape, data }: NDArray): ArrayHandle {
@@ -55,8 +55,8 @@ export class RuntimeExecutor implements Executor {
     return new Handle(new Value({ dtype, shape }, Storage.given(data)));
   }
 
-  run(graph: Graph, operands: readonly Operand[], label = "graph"): Tensor[] {
-    return this.#run(graph, operands, label, graph.outputs);
+  run(graph: Graph, operands: readonly Operand[], label = "graph", donated?: readonly number[]): Tensor[] {
+    return this.#run(graph, operands, label, graph.outputs, donated);
   }
 
   runOp(op: Op, operands: readonly Operand[], params: Params, types: readonly Aval[]): Tensor[] {
@@ -73,12 +73,14 @@ export class RuntimeExecutor implements Executor {
     operands: readonly Operand[],
     label: string,
     results: readonly { readonly aval: Aval }[],
+    donated?: readonly number[],
   ): Tensor[] {
     const { choice } = this.#devices;
     const backend = this.#devices.now(choice);
     const inputs = backend && this.#queue.isIdle ? readyInputs(operands, backend) : undefined;
-    if (!backend || !inputs || backend.isDriven(graph, label)) return this.#enqueue(graph, operands, label, results, choice);
-    const storages = backend.execute(graph, inputs, label);
+    if (!backend || !inputs || backend.isDriven(graph, label, donated))
+      return this.#enqueue(graph, operands, label, results, choice, donated);
+    const storages = backend.execute(graph, inputs, label, donated && donatedAmong(operands.map(behind), donated));
     return results.map(({ aval }, i) => newTensor(aval, new Value(aval, storages[i]!)));
   }
 
@@ -88,10 +90,12 @@ export class RuntimeExecutor implements Executor {
     label: string,
     results: readonly { readonly aval: Aval }[],
     choice: DeviceKind,
+    donated?: readonly number[],
   ): Tensor[] {
     for (const x of operands) if (x instanceof Tensor) checkOperand(valueBehind(x));
     budget.reserve(results.reduce((sum, { aval }) => sum + promisedBytes(aval), 0));
-    const sources = operands.map((x) => (x instanceof Tensor ? valueBehind(x).retain() : x));
+    const sources = operands.map(behind);
+    for (const x of sources) if (x instanceof Value) x.retain();
     const values = results.map(({ aval }) => Value.pending(aval));
     const tensors = values.map((value) => newTensor(value.aval, value));
     this.#queue.push(async () => {
@@ -102,9 +106,10 @@ export class RuntimeExecutor implements Executor {
         const inputs: Input[] = [];
         for (const x of sources) inputs.push(x instanceof Value ? await bring(x, backend) : x);
         for (const value of values) value.endPromise();
-        const storages = backend.isDriven(graph, label)
-          ? await backend.drive(graph, inputs, label)
-          : backend.execute(graph, inputs, label);
+        const given = donated && donatedAmong(sources, donated);
+        const storages = backend.isDriven(graph, label, donated)
+          ? await backend.drive(graph, inputs, label, given)
+          : backend.execute(graph, inputs, label, given);
         values.forEach((value, i) => void value.settle(storages[i]!));
       } catch (error) {
         for (const value of values) value.fail(error);
@@ -131,6 +136,18 @@ function readyInputs(operands: readonly Operand[], backend: Backend): Input[] | 
 
 const isUsable = (storage: Storage, backend: Backend): boolean =>
   storage.host !== undefined || storage.resident?.place === backend;
+
+/** What is free to be taken: the caller gives up its tensor, and nobody else has one, reads it or waits to use it. */
+function donatedAmong(operands: readonly (Value | Literal)[], donated: readonly number[]): Donated {
+  const free = new Set<number>();
+  for (const i of donated) {
+    const x = operands[i]!;
+    if (x instanceof Value && x.isSole && operands.indexOf(x) === operands.lastIndexOf(x)) free.add(i);
+  }
+  return { inputs: donated, free };
+}
+
+const behind = (x: Operand): Value | Literal => (x instanceof Tensor ? valueBehind(x) : x);
 
 /** Throws where it is known already that the elements will not be there. */
 function checkOperand({ storage, aval }: Value): void {

@@ -4,9 +4,11 @@ import { LanewiseError } from "../compiler/core/errors.js";
 import { showTree, type TreeDef, unflatten } from "../compiler/core/tree.js";
 import type { Graph } from "../compiler/ir/graph.js";
 import { type Operand, Tensor } from "../compiler/trace/tensor.js";
-import { untraced } from "../compiler/trace/trace.js";
+import { currentTrace, untraced } from "../compiler/trace/trace.js";
 import {
+  type AnyFunction,
   type Args,
+  argumentName,
   checkFunction,
   checkOptions,
   type FlatArgs,
@@ -19,10 +21,22 @@ import {
 import { runGraph } from "../compiler/transforms/run.js";
 import { type Lowered, lowerGraph } from "./lower.js";
 import { Lru } from "./lru.js";
+import { RETRACES, RetraceWatch, type Signature, type StaticArgument } from "./retrace.js";
 
 export interface JitOptions {
   /** Arguments by position that are not traced: their values are part of the key, and plain JavaScript inside. */
   readonly staticArgnums?: number | readonly number[];
+  /**
+   * Arguments by position whose tensors the caller gives up: results may take their memory, and using one of them after
+   * the call throws `DonatedError`. Numbers and typed arrays in them are not affected, and neither is a call within
+   * another traced function.
+   */
+  readonly donateArgnums?: number | readonly number[];
+  /**
+   * A warning on stderr when the function is traced more often than this in a row, 8 times by default; false for none.
+   * It names what changed between the calls.
+   */
+  readonly retraceWarning?: number | false;
 }
 
 /** A compiled function. */
@@ -42,6 +56,9 @@ interface Entry {
   readonly graph: Graph;
   readonly captures: readonly Tensor[];
   readonly rest: TreeDef;
+  /** Leaves of donated arguments, and what each leaf is called. */
+  readonly donated: readonly number[];
+  readonly names: readonly string[];
 }
 
 /** A call ready to run. */
@@ -69,18 +86,26 @@ function areTensorsOf(args: readonly unknown[], types: readonly Aval[]): args is
  */
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): Jitted<A, R> {
   const target = checkFunction("jit", fn);
-  checkOptions("jit", options, ["staticArgnums"]);
-  const statics = new Set(options.staticArgnums === undefined ? [] : [options.staticArgnums].flat());
-  for (const i of statics) {
-    if (!Number.isInteger(i) || i < 0)
-      throw new LanewiseError(`jit: staticArgnums has ${String(i)}, but positions from 0 are wanted`);
+  checkOptions("jit", options, ["staticArgnums", "donateArgnums", "retraceWarning"]);
+  const statics = positions("staticArgnums", options.staticArgnums);
+  const donated = positions("donateArgnums", options.donateArgnums);
+  for (const i of donated) {
+    if (statics.has(i))
+      throw new LanewiseError(
+        `jit of ${nameOf(target)}: argument ${i} is in staticArgnums and in donateArgnums, but a static argument has no memory to give\n  leave it out of one of them`,
+      );
   }
+  const label = `jit(${nameOf(target)})`;
   const cache = new Lru<string, Entry>(CAPACITY);
   const identities = new Identities();
+  const watch = new RetraceWatch(label, retraceLimit(options.retraceWarning));
   let last: { readonly entry: Entry; readonly types: readonly Aval[] } | undefined;
 
-  const prepare = (args: readonly unknown[]): Prepared => {
-    if (last && areTensorsOf(args, last.types)) return { entry: last.entry, leaves: args };
+  const prepare = (args: readonly unknown[], isCall: boolean): Prepared => {
+    if (last && areTensorsOf(args, last.types)) {
+      if (isCall) watch.hit();
+      return { entry: last.entry, leaves: args };
+    }
     const fixed = new Map<number, unknown>();
     const dynamic = args.map((x, i) => {
       if (!statics.has(i)) return x;
@@ -91,29 +116,98 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     const key = keyOf(flat, fixed, identities);
     let entry = cache.get(key);
     if (!entry) {
-      entry = stageCall("jit", target, flat, fixed);
+      const { graph, captures, rest } = stageCall("jit", target, flat, fixed);
+      const names = flat.leaves.map((_, i) => flat.name(i));
+      entry = {
+        graph,
+        captures,
+        rest,
+        names,
+        donated: names.flatMap((_, i) => (donated.has(flat.position(i)) ? i : [])),
+      };
       // what an outer function is tracing belongs to that trace alone
-      if (entry.captures.some((x) => x.traced)) return { entry, leaves: flat.leaves };
+      if (captures.some((x) => x.traced)) return { entry, leaves: flat.leaves };
       cache.set(key, entry);
-    }
+      if (isCall && !currentTrace()) watch.traced(() => signatureOf(target, flat, names, fixed, identities));
+    } else if (isCall) watch.hit();
     // the next call is likely to be like this one: then nothing is taken apart
     if (fixed.size === 0 && args.every((x) => x instanceof Tensor)) last = { entry, types: args.map((x) => x.aval) };
     return { entry, leaves: flat.leaves };
   };
 
-  const label = `jit(${nameOf(target)})`;
   const jitted = (...args: unknown[]): unknown => {
-    const { entry, leaves } = prepare(args);
+    const { entry, leaves } = prepare(args, true);
     const operands = entry.captures.length === 0 ? leaves : [...leaves, ...entry.captures];
-    const results = runGraph(entry.graph, operands, label);
+    const gives = entry.donated.length > 0 && !currentTrace();
+    const results = runGraph(entry.graph, operands, label, gives ? entry.donated : undefined);
+    if (gives) {
+      for (const i of entry.donated) {
+        const x = leaves[i];
+        if (x instanceof Tensor) x.donate({ to: label, argument: entry.names[i]! });
+      }
+    }
     return entry.rest.kind === "leaf" ? results[0] : unflatten(entry.rest, results);
   };
   nameAfter(jitted, "jit", target);
   Object.defineProperties(jitted, {
     cacheSize: { get: () => cache.size },
-    lower: { value: (...args: unknown[]) => untraced(() => lowerGraph(nameOf(target), prepare(args).entry.graph)) },
+    lower: {
+      value: (...args: unknown[]) =>
+        untraced(() => {
+          const { graph, donated: given } = prepare(args, false).entry;
+          return lowerGraph(nameOf(target), graph, given);
+        }),
+    },
   });
   return jitted as unknown as Jitted<A, R>;
+}
+
+/** Positions of arguments. Throws `LanewiseError` for what is none. */
+function positions(option: string, given: number | readonly number[] | undefined): ReadonlySet<number> {
+  const list = given === undefined ? [] : [given].flat();
+  for (const i of list) {
+    if (!Number.isInteger(i) || i < 0)
+      throw new LanewiseError(`jit: ${option} has ${String(i)}, but positions from 0 are wanted`);
+  }
+  return new Set(list);
+}
+
+function retraceLimit(given: number | false | undefined): number {
+  if (given === undefined) return RETRACES;
+  if (given === false) return Number.POSITIVE_INFINITY;
+  if (typeof given === "number" && given >= 1) return given;
+  throw new LanewiseError(`jit: retraceWarning is ${String(given)}, but a number of traces from 1 or false is wanted`);
+}
+
+function signatureOf(
+  fn: AnyFunction,
+  flat: FlatArgs,
+  names: readonly string[],
+  statics: ReadonlyMap<number, unknown>,
+  identities: Identities,
+): Signature {
+  return {
+    def: flat.def,
+    names,
+    types: flat.leaves.map((x) => x.aval),
+    statics: [...statics].map(([i, x]): StaticArgument => {
+      const name = argumentName(fn, [i]);
+      return {
+        name: `argument ${i}${name.startsWith("arguments[") ? "" : ` (${name})`}`,
+        key: identities.show(x),
+        text: describeStatic(x, identities),
+        isPlain: typeof x === "number" || typeof x === "boolean",
+      };
+    }),
+  };
+}
+
+/** Plain data as it is, all else by its kind. */
+function describeStatic(x: unknown, identities: Identities): string {
+  if (typeof x === "function") return x.name ? `function ${x.name}` : "function";
+  const text = identities.show(x);
+  if (/#\d/.test(text) && typeof x === "object" && x !== null) return x.constructor?.name ?? "object";
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
 /** Equal keys exactly for equal structure, types and static values. */

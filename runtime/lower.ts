@@ -24,9 +24,12 @@ export interface Lowered {
 
 const total = (list: readonly number[]): number => list.reduce((sum, n) => sum + n, 0);
 
-/** Compiles `graph` for the device in use; for any device while that is not known yet. */
-export function lowerGraph(name: string, graph: Graph): Lowered {
-  const compilation: Compilation = compileStages(graph, limits());
+/**
+ * Compiles `graph` for the device in use; for any device while that is not known yet. Results may take the memory of the
+ * inputs at the positions `donated`.
+ */
+export function lowerGraph(name: string, graph: Graph, donated: readonly number[] = []): Lowered {
+  const compilation: Compilation = compileStages(graph, limits(), donated);
   const { program, fused } = compilation;
   return {
     graph,
@@ -44,6 +47,6 @@ export function lowerGraph(name: string, graph: Graph): Lowered {
         );
       return showStage(compilation, stage, showLocation);
     },
-    compile: () => precompile(graph),
+    compile: () => precompile(graph, name, donated),
   };
 }

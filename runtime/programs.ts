@@ -8,6 +8,8 @@ export interface CompileEvent {
   readonly graph: Graph;
   readonly program: Program;
   readonly limits: DeviceLimits;
+  /** Inputs whose memory results may take. */
+  readonly donated: readonly number[];
   readonly label: string;
 }
 
@@ -30,17 +32,27 @@ export function announceCompile(event: CompileEvent): void {
 /** Graphs of this many structures are remembered, besides those that the program itself still holds. */
 const CAPACITY = 1024;
 
-/** What was made of each Graph; an equal one is given the same. */
+const none: readonly number[] = [];
+
+/** What was made of each Graph and the inputs donated to it; equal ones are given the same. */
 export class ProgramCache<P> {
   readonly #byGraph = new WeakMap<Graph, P>();
   readonly #byHash = new Lru<string, { readonly graph: Graph; readonly made: P }[]>(CAPACITY);
+  /** By the donated inputs, where there are any. */
+  readonly #donating = new Map<string, ProgramCache<P>>();
 
-  get(graph: Graph): P | undefined {
-    return this.#byGraph.get(graph);
+  get(graph: Graph, donated: readonly number[] = none): P | undefined {
+    return donated.length === 0 ? this.#byGraph.get(graph) : this.#donating.get(donated.join())?.get(graph);
   }
 
   /** What was made of an equal Graph, else what `make` gives. */
-  getOrMake(graph: Graph, make: () => P): P {
+  getOrMake(graph: Graph, make: () => P, donated: readonly number[] = none): P {
+    if (donated.length > 0) {
+      const key = donated.join();
+      const own = this.#donating.get(key) ?? new ProgramCache<P>();
+      this.#donating.set(key, own);
+      return own.getOrMake(graph, make);
+    }
     const hash = hashGraph(graph);
     const alike = this.#byHash.get(hash) ?? [];
     const made = alike.find((other) => equalGraphs(other.graph, graph))?.made ?? make();

@@ -71,6 +71,20 @@ export class Storage {
     if (made) budget.add(made.bytes);
   }
 
+  /** Only one value shows these elements. */
+  get isSole(): boolean {
+    return this.#references === 1;
+  }
+
+  /** Hands the copy on a device over to the caller. */
+  take(): Resident {
+    const taken = this.#resident;
+    if (!taken) throw new InternalError("storage: there is no copy on a device to take");
+    budget.remove(taken.bytes);
+    this.#resident = undefined;
+    return taken;
+  }
+
   /** Copies of the elements are under way from the device. */
   get isBeingRead(): boolean {
     return this.#reads > 0;

@@ -45,6 +45,11 @@ export class Value {
     return this.#references === 0;
   }
 
+  /** One tensor or one piece of work refers to it, and nothing else to its elements. */
+  get isSole(): boolean {
+    return this.#references === 1 && this.#storage?.isSole === true;
+  }
+
   /** The elements, or undefined while the work that makes them is queued. Throws the error of work that failed. */
   get storage(): Storage | undefined {
     if (this.#failed) throw this.#error;

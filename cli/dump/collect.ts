@@ -47,7 +47,7 @@ const nameOf = (event: CompileEvent, origin: Origin | undefined): string =>
   plainText(origin?.steps.at(-1)?.name ?? event.label);
 
 function describe(tools: Tools, event: CompileEvent, origin: Origin | undefined): ProgramRecord {
-  const compilation = tools.compileStages(event.graph, event.limits);
+  const compilation = tools.compileStages(event.graph, event.limits, event.donated);
   const { program } = compilation;
   const show = (stage: Parameters<Tools["showStage"]>[1]): string =>
     tools.showStage(compilation, stage, tools.showLocation);

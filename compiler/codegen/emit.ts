@@ -6,7 +6,7 @@ import type { ReduceParams } from "../ir/op.js";
 import type { Names } from "../ir/print.js";
 import type { DeviceLimits, Launch } from "../ir/program.js";
 import { someTerms } from "./folds.js";
-import { emitColumns, emitMap } from "./map.js";
+import { emitColumns, emitLanes, emitMap } from "./map.js";
 import { emitMatmul } from "./matmul.js";
 import { emitOpaque } from "./opaque.js";
 import { emitRows } from "./rows.js";
@@ -24,6 +24,7 @@ const MANY_INVOCATIONS = 65536;
 export function emitKernel(kernel: FusedKernel, limits: DeviceLimits, names: Names): Launch[] {
   if (kernel.size === 0 || kernel.stores.length === 0) return [];
   if (kernel.kind === "map") return [emitMap(kernel, limits, names)];
+  if (kernel.kind === "lanes") return [emitLanes(kernel, limits, names)];
   if (kernel.kind === "opaque") return emitOpaque(kernel, limits, names);
   if (kernel.kind === "region") throw new InternalError(`emit: ${kernel.roots[0]!.op.name} holds Graphs`);
   const [root] = kernel.roots as [Eqn];

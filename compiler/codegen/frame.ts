@@ -5,11 +5,11 @@ import type { Var } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
 import { Position } from "../ir/position.js";
 import { type Names, showEqn } from "../ir/print.js";
-import type { DeviceLimits, Launch, Scratch } from "../ir/program.js";
+import type { Launch, Scratch } from "../ir/program.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { stateTypes } from "./folds.js";
 import type { Lowering } from "./lower.js";
-import { helperCode, memoryType, needsZero, type WgslPrinter } from "./wgsl.js";
+import { helperCode, memoryType, needsZero, WgslPrinter } from "./wgsl.js";
 
 /** Where the first of two dispatches puts partial states, or the second takes them from. */
 export interface Passing {
@@ -42,9 +42,12 @@ export function launch(
   workgroups: Launch["workgroups"],
   fill: (frame: Frame) => string,
 ): Launch {
+  // entries are stacked while the loop still reads
+  const storesEarly = kernel.roots.some(({ op }) => op.kind === "region");
+  const isInPlace = (v: Var): boolean => !to && kernel.inPlace?.has(v) === true;
   const states = (access: Binding["access"]): Binding[] =>
     stateTypes(kernel).map((dtype, k) => ({ name: `state${k}`, dtype, access }));
-  const loads = kernel.loads.map((v, k) => ({ v, k })).filter(({ k }) => printer.reads(k));
+  const loads = kernel.loads.map((v, k) => ({ v, k })).filter(({ v, k }) => printer.reads(k) && !isInPlace(v));
   const list: Binding[] = [
     ...loads.map(({ v, k }) => bindingOf(`in${k}`, v, "read", names)),
     ...(from ? states("read") : []),
@@ -59,6 +62,9 @@ export function launch(
     wgsl: header(kernel, names, part) + fill({ bindings, helpers: helperCode(printer.helpers) }),
     reads: [...loads.map(({ v }) => v), ...(from ?? [])],
     writes: to ?? kernel.stores,
+    ...(to || storesEarly
+      ? {}
+      : { own: new Set(loads.filter(({ k }) => printer.readsOwnElement(k)).map(({ v }) => v)) }),
     usesZero,
     workgroups,
   };
@@ -82,18 +88,19 @@ export function header(kernel: FusedKernel, names: Names, suffix: string): strin
   return [`// ${kernel.name}${suffix}`, ...shown, ""].join("\n");
 }
 
-export const bufferName = (slot: number | string): string => (typeof slot === "number" ? `in${slot}` : slot);
+/** A printer of a kernel's code. What is read in place has the name of the result that takes its memory. */
+export function printerFor({ loads, stores, inPlace }: FusedKernel, { to }: Passing = {}): WgslPrinter {
+  const inputName = (k: number): string => {
+    const result = to ? undefined : inPlace?.get(loads[k]!);
+    return result ? `out${stores.indexOf(result)}` : `in${k}`;
+  };
+  return new WgslPrinter((slot) => (typeof slot === "number" ? inputName(slot) : slot));
+}
 
 /** Stores of the kernel's results at row-major offset `i`. */
 export function store(b: ScalarBuilder, kernel: FusedKernel, lowering: Lowering, i: Scalar): void {
-  kernel.stores.forEach((v, k) => {
-    b.store(`out${k}`, i, lowering.value(v, Position.atLinear(b, v.aval.shape, i)));
-  });
-}
-
-/** x and y counts of `groups` workgroups, as neither may exceed the device's limit. */
-export function grid(groups: number, limits: DeviceLimits): readonly [number, number, number] {
-  // rows of one length, lest the last one be all but empty
-  const y = Math.ceil(groups / limits.maxWorkgroups);
-  return [Math.ceil(groups / y), y, 1];
+  const value = (v: Var): Scalar => lowering.value(v, Position.atLinear(b, v.aval.shape, i));
+  // what is read in place must be read before the first store
+  const early = kernel.inPlace && kernel.stores.map(value);
+  kernel.stores.forEach((v, k) => void b.store(`out${k}`, i, early ? early[k]! : value(v)));
 }

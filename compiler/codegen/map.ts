@@ -1,14 +1,18 @@
 // Kernels with an invocation per element; folds loop inside the invocation.
 
 import { fillTemplate } from "../../kernels/index.js";
+import { sizeOf } from "../core/shape.js";
+import type { Atom, Eqn, Var } from "../ir/graph.js";
 import type { FusedKernel } from "../ir/kernel.js";
+import { grid } from "../ir/limits.js";
+import { Position } from "../ir/position.js";
 import type { Names } from "../ir/print.js";
 import type { DeviceLimits, Launch } from "../ir/program.js";
-import { ScalarBuilder } from "../ir/scalar.js";
+import { laneShape } from "../ir/region.js";
+import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { combineAll, elementAll, finishAll, initAll, scratchFor, stateTypes, termsAt } from "./folds.js";
-import { bufferName, grid, launch, type Passing, store } from "./frame.js";
-import { Lowering } from "./lower.js";
-import { WgslPrinter } from "./wgsl.js";
+import { launch, type Passing, printerFor, store } from "./frame.js";
+import { Lowering, lowerRegion } from "./lower.js";
 
 /** Invocations of a workgroup. */
 const WIDTH = 64;
@@ -66,6 +70,30 @@ export function emitColumns(kernel: FusedKernel, parts: number, limits: DeviceLi
   }
 }
 
+/** An invocation for every lane of a region, which runs in it; then what follows from its last values. */
+export function emitLanes(kernel: FusedKernel, limits: DeviceLimits, names: Names): Launch {
+  const b = new ScalarBuilder();
+  const i = b.input("i", "u32");
+  const [root] = kernel.roots as [Eqn];
+  const read = new Set<Atom>([...kernel.stores, ...kernel.eqns.flatMap((eqn) => eqn.inputs)]);
+  const wanted = root.outputs.flatMap((v, k) => (read.has(v) && sizeOf(laneShape(root, k)) === kernel.size ? [k] : []));
+  const lanes = Position.atLinear(b, laneShape(root, wanted[0]!), i);
+  const slot = (v: Var): string => `out${kernel.stores.indexOf(v)}`;
+  const results = lowerRegion(new Lowering(b, kernel), root, lanes, wanted, (k, turn, entry) => {
+    b.store(slot(root.outputs[k]!), b.add(b.mul(turn, b.u32(kernel.size)), i), entry);
+  });
+  const last = new Map<Var, Scalar>();
+  root.outputs.forEach((v, k) => {
+    if (results[k]) last.set(v, results[k]);
+  });
+  const lowering = new Lowering(b, kernel, last);
+  for (const v of kernel.stores) {
+    const isEntry = root.outputs.includes(v) && !last.has(v);
+    if (!isEntry) b.store(slot(v), i, lowering.value(v, Position.atLinear(b, v.aval.shape, i)));
+  }
+  return finishMap(kernel, b, kernel.size, limits, names, {});
+}
+
 function finishMap(
   kernel: FusedKernel,
   b: ScalarBuilder,
@@ -74,7 +102,7 @@ function finishMap(
   names: Names,
   passing: Passing,
 ): Launch {
-  const printer = new WgslPrinter(bufferName);
+  const printer = printerFor(kernel, passing);
   const body = printer.print(b.body, [], "");
   const workgroups = grid(Math.ceil(size / WIDTH), limits);
   return launch(kernel, names, printer, passing, workgroups, (frame) =>

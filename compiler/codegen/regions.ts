@@ -6,12 +6,12 @@ import { InternalError } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import { type Eqn, type Graph, literal, type Var } from "../ir/graph.js";
 import type { FusedGraph, FusedKernel } from "../ir/kernel.js";
+import { grid } from "../ir/limits.js";
 import type { ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
 import type { DeviceLimits, Launch, LaunchStep, Scratch } from "../ir/program.js";
 import { add, dynamicSlice, fill, max, min, reshape, sub } from "../ops/index.js";
 import { replay, stage } from "../trace/stage.js";
 import type { Operand } from "../trace/tensor.js";
-import { grid } from "./frame.js";
 import { guardSteps } from "./guards.js";
 
 /** An array on the device. */
@@ -200,7 +200,10 @@ class Region {
 }
 
 /** A zero of any dtype. */
-const zero: Graph = stage("zero", [], () => ({ outputs: [fill(literal(0, aval("u32", [])), [])], rest: undefined })).graph;
+const zero: Graph = stage("zero", [], () => ({
+  outputs: [fill(literal(0, aval("u32", [])), [])],
+  rest: undefined,
+})).graph;
 
 /** One turn: from values, number of the turn, carry and arrays to the next number, the next carry, the entries of the stacked results, and the row these go to. */
 function scanTurn({ body, length, reverse, consts, carry }: ScanParams, { inputs }: Eqn): Graph {

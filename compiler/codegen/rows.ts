@@ -2,13 +2,14 @@
 
 import { fillTemplate } from "../../kernels/index.js";
 import type { FusedKernel } from "../ir/kernel.js";
+import { grid } from "../ir/limits.js";
 import type { Names } from "../ir/print.js";
 import type { DeviceLimits, Launch } from "../ir/program.js";
 import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { combineAll, elementAll, finishAll, initAll, scratchFor, stateTypes, termsAt } from "./folds.js";
-import { bufferName, grid, launch, type Passing, store } from "./frame.js";
+import { launch, type Passing, printerFor, store } from "./frame.js";
 import { Lowering, type Terms } from "./lower.js";
-import { WgslPrinter } from "./wgsl.js";
+import type { WgslPrinter } from "./wgsl.js";
 
 /** Terms that one workgroup folds before a row is cut in parts, and workgroups that fill a device. */
 const PART_TERMS = 8192;
@@ -37,7 +38,7 @@ function emitRowPass(kernel: FusedKernel, pass: RowPass, limits: DeviceLimits, n
   const { rows, length, parts, from, to } = pass;
   const types = stateTypes(kernel);
   const width = widthFor(length, limits);
-  const printer = new WgslPrinter(bufferName);
+  const printer = printerFor(kernel, pass);
   const termsOf = (b: ScalarBuilder): Terms[] => termsAt(kernel, b, b.input("i", "u32"));
   const named = (b: ScalarBuilder, name: (k: number) => string): Scalar[] =>
     types.map((type, k) => b.input(name(k), type));

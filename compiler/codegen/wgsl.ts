@@ -2,6 +2,7 @@
 import type { DType } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import type { Block, Scalar } from "../ir/scalar.js";
+import { fmaHelper, remHelper } from "./exact.js";
 
 /** WGSL's type of an element in memory. */
 export const memoryType = (type: DType): string => (type === "bool" ? "u32" : type);
@@ -26,6 +27,14 @@ const helpers: Record<string, { readonly needs: readonly string[]; readonly code
     code: maxHelper("max", "&", "0 is above -0: of equal numbers the bits are alike but for the sign of a zero"),
   },
   min_nan: { needs: ["is_nan"], code: maxHelper("min", "|", "-0 is below 0") },
+  fma_f32: {
+    needs: ["keep"],
+    code: fmaHelper,
+  },
+  rem_f32: {
+    needs: ["bits"],
+    code: remHelper,
+  },
   to_i32: {
     needs: ["is_nan"],
     code: "// i32(x) stops at the largest f32 below 2^31\nfn to_i32(x: f32) -> i32 { return select(select(i32(x), 0x7fffffffi, x >= 2147483648.0f), 0i, is_nan(x)); }",
@@ -83,12 +92,16 @@ const LOOSE = 1;
 const MAX_DEPTH = 4;
 const MAX_LENGTH = 60;
 
-const arithmetic = new Set(["add", "sub", "mul", "div", "neg"]);
+const arithmetic = new Set(["add", "sub", "mul", "div", "neg", "fma"]);
 
 /** Prints blocks of one kernel: names and helpers are shared between them. */
 export class WgslPrinter {
   readonly helpers = new Set<string>();
   readonly #read = new Set<number | string>();
+  /** Buffers read elsewhere than at the element that is stored afterwards. */
+  readonly #readElsewhere = new Set<number | string>();
+  /** Names of buffers that the block being printed writes. */
+  readonly #written = new Set<string>();
   readonly #text = new Map<Scalar, Text>();
   readonly #uses = new Map<Scalar, number>();
   /** Block of the one reader of a value, null when there are several. */
@@ -107,6 +120,8 @@ export class WgslPrinter {
    */
   print(block: Block, results: readonly Scalar[], indent: string): string[] {
     this.#count(block, results);
+    this.#written.clear();
+    for (const x of block.instrs) if (x.op === "store") this.#written.add(this.buffer(x.slot!));
     return this.#statements(block, indent);
   }
 
@@ -118,6 +133,11 @@ export class WgslPrinter {
   /** The code printed so far reads this buffer. */
   reads(slot: number | string): boolean {
     return this.#read.has(slot);
+  }
+
+  /** It is read only at the offset `i`, in code that stores there. */
+  readsOwnElement(slot: number | string): boolean {
+    return this.#read.has(slot) && !this.#readElsewhere.has(slot);
   }
 
   #count(block: Block, results: readonly Scalar[]): void {
@@ -137,8 +157,15 @@ export class WgslPrinter {
       for (const y of x.args) use(y, blockOf.get(x) ?? from);
       for (const b of x.blocks ?? []) for (const y of b.results) use(y, b);
     };
-    const effects = (b: Block): void => {
-      for (const x of b.instrs) if (x.op === "store") use(x, b);
+    const effects = (b: Block): boolean => {
+      let found = false;
+      for (const x of b.instrs) {
+        const inside = x.blocks?.map(effects).includes(true);
+        if (x.op !== "store" && !inside) continue;
+        use(x, b);
+        found = true;
+      }
+      return found;
     };
     effects(block);
     for (const x of results) use(x, block);
@@ -158,6 +185,9 @@ export class WgslPrinter {
         case "loop":
           lines.push(...this.#loop(x, indent));
           break;
+        case "while":
+          lines.push(...this.#while(x, indent));
+          break;
         case "const":
         case "input":
         case "result":
@@ -167,7 +197,9 @@ export class WgslPrinter {
           const text = this.#expression(x);
           const once = this.#uses.get(x) === 1 && this.#reader.get(x) === block;
           const short = text.depth < MAX_DEPTH && text.code.length < MAX_LENGTH;
-          this.#text.set(x, once && short ? text : this.#named(text, lines, indent));
+          // read where it stands: the element may be overwritten before it is used
+          const inPlace = x.op === "load" && this.#written.has(this.buffer(x.slot!));
+          this.#text.set(x, once && short && !inPlace ? text : this.#named(text, lines, indent));
         }
       }
     }
@@ -179,6 +211,11 @@ export class WgslPrinter {
     const name = `t${this.#names++}`;
     lines.push(`${indent}let ${name} = ${text.code};`);
     return { code: name, binds: ATOM, depth: 0 };
+  }
+
+  /** The text's value under a name of its own if it may be one of `variables`, which are about to change. */
+  #fixed(text: Text, variables: readonly string[], lines: string[], indent: string): Text {
+    return this.#named(variables.includes(text.code) ? { ...text, depth: 1 } : text, lines, indent);
   }
 
   #branch(x: Scalar, indent: string): string[] {
@@ -196,7 +233,7 @@ export class WgslPrinter {
     const lines = this.#statements(block, inner);
     let values = block.results.map((y) => this.#of(y));
     // several variables change at once: no result may read one that was already set
-    if (values.length > 1) values = values.map((text) => this.#named(text, lines, inner));
+    if (values.length > 1) values = values.map((text) => this.#fixed(text, names, lines, inner));
     values.forEach((text, k) => void lines.push(`${inner}${names[k]} = ${text.code};`));
     return lines;
   }
@@ -208,7 +245,7 @@ export class WgslPrinter {
     const block = x.blocks![0]!;
     const names = x.types!.map(() => `r${this.#names++}`);
     const counter = `n${this.#names++}`;
-    const lines = init.map((y, k) => `${indent}var ${names[k]} = ${this.#typed(y)};`);
+    const lines = init.map((y, k) => `${indent}var ${names[k]} = ${this.#of(y).code};`);
     block.params.forEach((p, k) => {
       this.#text.set(p, { code: k === 0 ? counter : names[k - 1]!, binds: ATOM, depth: 0 });
     });
@@ -218,8 +255,16 @@ export class WgslPrinter {
     return lines;
   }
 
-  #typed(x: Scalar): string {
-    return this.#of(x).code;
+  #while(x: Scalar, indent: string): string[] {
+    const [test, body] = x.blocks as [Block, Block];
+    const names = x.types!.map(() => `r${this.#names++}`);
+    const lines = x.args.map((y, k) => `${indent}var ${names[k]} = ${this.#of(y).code};`);
+    body.params.forEach((p, k) => void this.#text.set(p, { code: names[k]!, binds: ATOM, depth: 0 }));
+    lines.push(`${indent}loop {`, ...this.#statements(test, `${indent}  `));
+    lines.push(`${indent}  if (!(${this.#of(test.results[0]!).code})) { break; }`);
+    lines.push(...this.#assigning(body, names, indent), `${indent}}`);
+    this.#results.set(x, names);
+    return lines;
   }
 
   #stored(x: Scalar): string {
@@ -295,7 +340,7 @@ export class WgslPrinter {
     // both kept alike, they would still cancel
     if (x === partner && (symbol === "-" || symbol === "/")) return this.#helper("again", [x]);
     const isZero = x.op === "const" && x.value === 0;
-    const accumulates = partner.op === "param" || x.op === "param";
+    const accumulates = [partner, x].some(({ op, exact }) => op === "param" && !exact);
     return isZero || (!accumulates && arithmetic.has(x.op)) ? this.#helper("keep", [x]) : this.#of(x);
   }
 
@@ -310,8 +355,10 @@ export class WgslPrinter {
         return this.#infix("*", PRODUCT, a, b);
       case "div":
         return this.#infix("/", PRODUCT, a, b);
+      case "fma":
+        return this.#helper("fma_f32", [a, b, c]);
       case "rem":
-        return this.#infix("%", PRODUCT, a, b);
+        return x.type === "f32" ? this.#helper("rem_f32", [a, b]) : this.#infix("%", PRODUCT, a, b);
       case "neg": {
         const text = this.#of(a);
         const code = text.binds < UNARY || text.code.startsWith("-") ? `-(${text.code})` : `-${text.code}`;
@@ -345,6 +392,10 @@ export class WgslPrinter {
         return this.#infix("<<", BITS, a, b);
       case "shr":
         return this.#infix(">>", BITS, a, b);
+      case "popcount":
+        return this.#call("countOneBits", [a]);
+      case "clz":
+        return this.#call("countLeadingZeros", [a]);
       case "eq":
         return this.#compare("==", a, b);
       case "lt":
@@ -363,6 +414,7 @@ export class WgslPrinter {
       case "load": {
         const index = this.#of(a);
         this.#read.add(x.slot!);
+        if (this.#written.size === 0 || a.op !== "input" || a.slot !== "i") this.#readElsewhere.add(x.slot!);
         const code = `${this.buffer(x.slot!)}[${index.code}]`;
         if (x.type === "bool") return { code: `${code} != 0u`, binds: LOOSE, depth: index.depth + 1 };
         return { code, binds: ATOM, depth: index.depth + 1 };

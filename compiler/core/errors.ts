@@ -30,6 +30,11 @@ export class DisposedError extends LanewiseError {
   override name = "DisposedError";
 }
 
+/** A tensor used after its memory was donated to a call. */
+export class DonatedError extends DisposedError {
+  override name = "DonatedError";
+}
+
 /** More bytes asked for than the device or the byte budget allows. */
 export class MemoryError extends LanewiseError {
   override name = "MemoryError";

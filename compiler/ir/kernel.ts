@@ -5,9 +5,10 @@ import type { Eqn, Graph, Var } from "./graph.js";
  * - map: every element of the results by itself.
  * - reduce: `roots` fold their operands (all over the same axes of equal shapes); the rest runs before or after it.
  * - contract: one sum of products; the rest runs before or after it.
+ * - lanes: the region in `roots`, an invocation for each lane; the rest runs before or after it.
  * - opaque, region: the equation in `roots` by itself; other equations are views of its operands.
  */
-type KernelKind = "map" | "reduce" | "contract" | "opaque" | "region";
+type KernelKind = "map" | "reduce" | "contract" | "lanes" | "opaque" | "region";
 
 export interface FusedKernel {
   readonly kind: KernelKind;
@@ -19,10 +20,12 @@ export interface FusedKernel {
   readonly eqns: readonly Eqn[];
   /** Variables read from memory. Of kinds opaque and region: the memory of each operand, in their order. */
   readonly loads: readonly Var[];
-  /** Variables written to memory, all with `size` elements. Of kinds opaque and region: every result, of any size. */
+  /** Variables written to memory, all with `size` elements, or that in each turn of a scan of lanes. Of kinds opaque and region: every result, of any size. */
   readonly stores: readonly Var[];
   /** Elements of each result; of all of them together for kinds opaque and region. */
   readonly size: number;
+  /** Arrays read through the binding of the result that takes their memory, by the array. */
+  readonly inPlace?: ReadonlyMap<Var, Var>;
   /** Why it ends where it ends, for `dump`. */
   readonly why: readonly string[];
 }

@@ -22,3 +22,10 @@ export const baseLimits: DeviceLimits = {
   maxWorkgroupBytes: 16384,
   subgroupSize: 32,
 };
+
+/** x and y counts of `groups` workgroups, as neither may exceed the device's limit. */
+export function grid(groups: number, limits: DeviceLimits): readonly [number, number, number] {
+  // rows of one length, lest the last one be all but empty
+  const y = Math.ceil(groups / limits.maxWorkgroups);
+  return [Math.ceil(groups / y), y, 1];
+}

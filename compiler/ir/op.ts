@@ -127,8 +127,10 @@ export interface ViewOp extends OpBase {
   cpu(inputs: readonly NDArray[], params: Params, context: CpuContext, output: Aval): NDArray;
   /** The result holds the operand's elements in the operand's order (reshape and kin). */
   readonly keepsOrder?: boolean;
-  /** Each element of the result comes from one of the operands, and the others are not looked at. */
+  /** Each element of the result comes from one of the operands, if from any, and no other element is looked at. */
   readonly oneOperand?: boolean;
+  /** Operand `k` is read at the position of the result, and nowhere else. */
+  inPlace?(k: number, inputs: readonly Aval[], params: Params): boolean;
   /** Groups of operands, in order, that may be joined by themselves first: for ops of many operands. */
   split?(inputs: readonly Aval[], params: Params, limit: number): readonly (readonly number[])[];
 }
@@ -151,19 +153,33 @@ export interface ReductionOp extends OpBase {
   cpu(input: NDArray, params: Params, context: CpuContext, output: Aval): NDArray;
 }
 
-/** A contraction seen as a batched matrix product out[b, m, n] = Σ_k lhs[b, m, k] · rhs[b, k, n]. */
+/** An element of an operand, or 0 where `inside` is given and does not hold. */
+export interface Place {
+  readonly at: Position;
+  readonly inside?: Scalar;
+}
+
+/**
+ * A contraction seen as a batched matrix product result[b, m, n] = Σ_k left[b, m, k] · right[b, k, n]. `left` is a place
+ * in the first operand and `right` one in the second, or the other way round if `swapped`.
+ */
 export interface Gemm {
   readonly batch: number;
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  lhs(b: ScalarBuilder, batch: Scalar, m: Scalar, k: Scalar): Position;
-  rhs(b: ScalarBuilder, batch: Scalar, k: Scalar, n: Scalar): Position;
+  readonly swapped?: boolean;
+  left(b: ScalarBuilder, batch: Scalar, m: Scalar, k: Scalar): Place;
+  right(b: ScalarBuilder, batch: Scalar, k: Scalar, n: Scalar): Place;
+  /** Where results lie in memory, if not as [batch, m, n] in row-major order: there and back. */
+  readonly result?: {
+    at(b: ScalarBuilder, batch: Scalar, m: Scalar, n: Scalar): Position;
+    of(b: ScalarBuilder, at: Position): readonly [batch: Scalar, m: Scalar, n: Scalar];
+  };
 }
 
 export interface ContractionOp extends OpBase {
   readonly kind: "contraction";
-  /** The result is [batch, m, n] in row-major order. */
   gemm(lhs: Aval, rhs: Aval, params: Params): Gemm;
   cpu(inputs: readonly [NDArray, NDArray], params: Params, context: CpuContext, output: Aval): NDArray;
 }

@@ -57,6 +57,14 @@ export interface ResultRef {
     | { readonly kind: "input"; readonly index: number };
 }
 
+/** An input whose memory an output may take, if the caller gives it up. */
+export interface Donation {
+  readonly input: number;
+  readonly output: number;
+  /** The dispatch that reads the input last writes the output, through the output's binding alone. */
+  readonly inPlace: boolean;
+}
+
 export interface Program {
   /** The Graph it was made from, which is also what the CPU runs. */
   readonly graph: Graph;
@@ -68,8 +76,9 @@ export interface Program {
   readonly outputBytes: readonly number[];
   /** Bytes of each scratch buffer. */
   readonly scratchBytes: readonly number[];
-  /** Bytes alive at once at most: inputs, outputs and scratch. */
+  /** Bytes alive at once at most: inputs, outputs and scratch. What is donated counts once. */
   readonly peakBytes: number;
+  readonly donations?: readonly Donation[];
 }
 
 /** Memory that lives between two dispatches of one kernel. */
@@ -84,6 +93,8 @@ export interface Launch {
   readonly wgsl: string;
   readonly reads: readonly (Var | Scratch)[];
   readonly writes: readonly (Var | Scratch)[];
+  /** Of what it reads: arrays of which each invocation reads only the element that it writes afterwards. */
+  readonly own?: ReadonlySet<Var>;
   readonly usesZero: boolean;
   readonly guards?: readonly Guard<Var | Scratch>[];
   /** No guard is put before it. */

@@ -5,12 +5,14 @@ import { InternalError } from "../core/errors.js";
 /**
  * Instructions, as on the device:
  * - `min`, `max` propagate NaN; `eq`, `lt`, `le` are false for NaN.
- * - f32 `add sub mul div neg abs floor ceil trunc nearest sqrt`: IEEE, to nearest (`nearest` rounds ties to even).
- * - i32, u32: `add sub mul neg` wrap; `div` by 0 gives the dividend, `rem` by 0 gives 0; shifts take 5 bits.
+ * - f32 `add sub mul div neg abs floor ceil trunc nearest sqrt`: IEEE, to nearest (`nearest` rounds ties to even);
+ *   `rem` is C's fmod, exact; `fma` is x y + z rounded once.
+ * - i32, u32: `add sub mul neg` wrap; `div` by 0 gives the dividend, `rem` by 0 gives 0; shifts take 5 bits;
+ *   `popcount` counts ones, `clz` the zeros above the first one.
  * - `cast` converts (float to integer truncates and saturates); `bitcast` keeps the bits.
  * - `keep` is the identity that compilers cannot see through: what is computed before it stays as it is written.
  * - `load` reads element `args[0]` of buffer `slot`; `store` writes `args[1]` there.
- * - `branch`, `loop` hold blocks; `result` is one of their values, `param` a loop's counter or carried value.
+ * - `branch`, `loop`, `while` hold blocks; `result` is one of their values, `param` a loop's counter or carried value.
  * - `input` is a value from outside: an operand of an elementwise op, or a name of the template around the code.
  */
 export type ScalarOpName =
@@ -30,12 +32,15 @@ export type ScalarOpName =
   | "trunc"
   | "nearest"
   | "sqrt"
+  | "fma"
   | "and"
   | "or"
   | "xor"
   | "not"
   | "shl"
   | "shr"
+  | "popcount"
+  | "clz"
   | "eq"
   | "lt"
   | "le"
@@ -47,6 +52,7 @@ export type ScalarOpName =
   | "store"
   | "branch"
   | "loop"
+  | "while"
   | "result"
   | "param";
 
@@ -60,10 +66,12 @@ export interface Scalar {
   readonly value?: number;
   /** `input`: its number or name; `load`, `store`: the buffer; `result`, `param`: which one. */
   readonly slot?: number | string;
-  /** `branch`: [then, else]; `loop`: [body]. */
+  /** `branch`: [then, else]; `loop`: [body]; `while`: [test, body]. */
   readonly blocks?: readonly Block[];
-  /** `branch`, `loop`: types of their results. `loop`: `args` are [count, ...initial values]. */
+  /** Types of the results of what holds blocks. `loop`: `args` are [count, ...initial values]; `while`: initial values. */
   readonly types?: readonly DType[];
+  /** `param`: arithmetic on it is rounded step by step, as it is written. Sums have no such fixed rounding. */
+  readonly exact?: boolean;
 }
 
 /** Instructions in order, and the values the block hands to what holds it. */
@@ -171,10 +179,12 @@ export class ScalarBuilder {
     return this.#emit("div", x.type, [x, y]);
   }
 
-  /** Integers only. */
+  /** What is left of x after whole multiples of y, with the sign of x. */
   rem(x: Scalar, y: Scalar): Scalar {
-    if (isOne(y)) return this.const(0, x.type);
-    if (isZero(x) && isConst(y)) return x;
+    if (x.type !== "f32") {
+      if (isOne(y)) return this.const(0, x.type);
+      if (isZero(x) && isConst(y)) return x;
+    }
     return this.#emit("rem", x.type, [x, y]);
   }
 
@@ -188,6 +198,9 @@ export class ScalarBuilder {
   /** To the nearest integer, ties to even. */
   nearest = (x: Scalar): Scalar => this.#emit("nearest", "f32", [x]);
   sqrt = (x: Scalar): Scalar => this.#emit("sqrt", "f32", [x]);
+
+  /** x y + z rounded once, f32 only. */
+  fma = (x: Scalar, y: Scalar, z: Scalar): Scalar => this.#emit("fma", "f32", [x, y, z]);
 
   and(x: Scalar, y: Scalar): Scalar {
     if (x.type === "bool") {
@@ -212,6 +225,11 @@ export class ScalarBuilder {
   shl = (x: Scalar, y: Scalar): Scalar => this.#emit("shl", x.type, [x, y]);
   /** Arithmetic for i32, logical for u32; `y` is u32. */
   shr = (x: Scalar, y: Scalar): Scalar => this.#emit("shr", x.type, [x, y]);
+
+  /** Ones among the bits of an integer. */
+  popcount = (x: Scalar): Scalar => this.#emit("popcount", x.type, [x]);
+  /** Zeros above the first one among the bits of an integer: 32 for 0. */
+  clz = (x: Scalar): Scalar => this.#emit("clz", x.type, [x]);
 
   eq = (x: Scalar, y: Scalar): Scalar => this.#emit("eq", "bool", [x, y]);
   ne = (x: Scalar, y: Scalar): Scalar => this.not(this.eq(x, y));
@@ -265,22 +283,39 @@ export class ScalarBuilder {
     return rare().map((x, i) => this.select(condition, x, no[i]!));
   }
 
-  /** Runs `body(i, carried)` for i = 0 … count - 1 and gives the last carried values. */
+  /** Runs `body(i, carried)` for i = 0 … count - 1 and gives the last carried values; `exact` as in `Scalar`. */
   loop(
     count: Scalar,
     init: readonly Scalar[],
     body: (i: Scalar, carried: readonly Scalar[]) => readonly Scalar[],
+    exact = false,
   ): Scalar[] {
     if (isConst(count) && count.value === 0) return [...init];
-    const params = (["u32", ...init.map((x) => x.type)] as DType[]).map(
-      (type, slot): Scalar => ({ id: this.#next++, op: "param", type, args: [], slot }),
-    );
+    const params = this.#params(["u32", ...init.map((x) => x.type)], exact);
     const block = this.#block(params, () => body(params[0]!, params.slice(1)));
     return this.#region("loop", [count, ...init], [block]);
   }
 
-  #region(op: "branch" | "loop", args: readonly Scalar[], blocks: Block[]): Scalar[] {
-    const types = blocks[0]!.results.map((x) => x.type);
+  /** Runs `body` as long as `test` holds for what is carried, and gives the last carried values. */
+  while(
+    init: readonly Scalar[],
+    test: (carried: readonly Scalar[]) => Scalar,
+    body: (carried: readonly Scalar[]) => readonly Scalar[],
+  ): Scalar[] {
+    const params = this.#params(
+      init.map((x) => x.type),
+      true,
+    );
+    const blocks = [this.#block(params, () => [test(params)]), this.#block(params, () => body(params))];
+    return this.#region("while", init, blocks, blocks[1]!);
+  }
+
+  #params(types: readonly DType[], exact: boolean): Scalar[] {
+    return types.map((type, slot): Scalar => ({ id: this.#next++, op: "param", type, args: [], slot, exact }));
+  }
+
+  #region(op: "branch" | "loop" | "while", args: readonly Scalar[], blocks: Block[], giver = blocks[0]!): Scalar[] {
+    const types = giver.results.map((x) => x.type);
     const region: Scalar = { id: this.#next++, op, type: "bool", args, blocks, types };
     this.#push(region);
     return types.map((type, slot) => {
@@ -370,6 +405,8 @@ function foldInteger(op: ScalarOpName, type: DType, args: readonly Scalar[]): nu
       return wrap(x << y, type);
     case "shr":
       return type === "u32" ? x >>> y : x >> y;
+    case "clz":
+      return Math.clz32(x);
     case "bitcast":
       return wrap(x, type);
     default:
@@ -378,7 +415,7 @@ function foldInteger(op: ScalarOpName, type: DType, args: readonly Scalar[]): nu
 }
 
 const ofOneType = new Set("add sub mul div rem min max and or xor eq lt le".split(" "));
-const ofFloats = new Set("floor ceil trunc nearest sqrt".split(" "));
+const ofFloats = new Set("floor ceil trunc nearest sqrt fma".split(" "));
 
 /** Checks types and operands; throws `InternalError`. */
 function checkScalarTypes(x: Scalar): void {
@@ -387,5 +424,5 @@ function checkScalarTypes(x: Scalar): void {
   if (ofOneType.has(x.op) && a!.type !== b!.type) throw bad("operands of one type wanted");
   if (x.op === "select" && (a!.type !== "bool" || b!.type !== x.args[2]!.type)) throw bad("bool, T, T wanted");
   if ((x.op === "shl" || x.op === "shr") && b!.type !== "u32") throw bad("a u32 shift wanted");
-  if (ofFloats.has(x.op) && a!.type !== "f32") throw bad("f32 wanted");
+  if (ofFloats.has(x.op) && x.args.some((y) => y.type !== "f32")) throw bad("f32 wanted");
 }

@@ -2,9 +2,11 @@
 
 import { aval } from "../core/aval.js";
 import { literal } from "../ir/graph.js";
-import type { Operand } from "../trace/tensor.js";
-import { eq, gt, lt, select } from "./compare.js";
-import { binary, flat, unary } from "./define.js";
+import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
+import type { Operand, Tensor } from "../trace/tensor.js";
+import { fill } from "./axes.js";
+import { and, eq, gt, lt, select } from "./compare.js";
+import { binary, flat, ternary, unary } from "./define.js";
 
 /** An f32 constant of a rule. */
 const c = (value: number) => literal(value, aval("f32", []));
@@ -51,6 +53,47 @@ export const div = binary("div", {
   transpose: (ct, [, y]) => [div(ct, y!), undefined],
   ulp: 3, // WGSL promises 2.5 for f32
 });
+
+/**
+ * What is left of x after whole multiples of y, with the sign of x: C's fmod, exact. Of infinite x or by 0 it is NaN,
+ * for integers by 0 it is 0.
+ */
+export const rem = binary("rem", {
+  takes: numbers,
+  scalar: (b, x, y) => b.rem(x, y),
+  // x − y trunc(x / y)
+  jvp: [(d) => d, (d, x, y, z) => neg(mul(d, round(div(sub(x, z), y))))],
+  domain: [
+    [-8, 8],
+    [0.5, 8],
+  ],
+});
+
+/** x y + z, rounded once. */
+export const fma = ternary("fma", {
+  takes: ["f32"],
+  scalar: (b, x, y, z) => b.fma(x, y, z),
+  wide: (x, y, z) => x! * y! + z!,
+  jvp: [(d, _x, y) => mul(d, y), (d, x) => mul(d, x), (d) => d],
+});
+
+/** x, but at least `low` and at most `high`, which wins; NaN if any is NaN. Flat outside, and at the bounds. */
+export const clamp = ternary("clamp", {
+  takes: numbers,
+  scalar: (b, x, low, high) => b.min(b.max(x, low), high),
+  jvp: [
+    (d, x, low, high) => select(and(lt(low, x), lt(x, high)), d, zeros(d)),
+    (d, x, low) => select(lt(x, low), d, zeros(d)),
+    (d, x, _low, high) => select(gt(x, high), d, zeros(d)),
+  ],
+  domain: [
+    [-8, 8],
+    [-4, -1],
+    [1, 4],
+  ],
+});
+
+const zeros = (x: Tensor) => fill(c(0), x.aval.shape);
 
 /** The smaller one; NaN if either is NaN. */
 export const min = binary("min", {
@@ -108,6 +151,36 @@ export const sqrt = unary("sqrt", {
   domain: [0, 9],
   ulp: 3,
 });
+
+/**
+ * √(x² + y²) without overflow or underflow on the way; infinite if x or y is, also beside NaN. At the origin its
+ * gradient is taken to be 0.
+ */
+export const hypot = binary("hypot", {
+  takes: ["f32"],
+  scalar(b, x, y) {
+    const size = b.max(b.abs(x), b.abs(y));
+    const isBig = b.lt(b.f32(2 ** 62), size);
+    const isSmall = b.lt(size, b.f32(2 ** -30));
+    const scale = b.select(isBig, b.f32(2 ** -70), b.select(isSmall, b.f32(2 ** 70), b.f32(1)));
+    const back = b.select(isBig, b.f32(2 ** 70), b.select(isSmall, b.f32(2 ** -70), b.f32(1)));
+    const [p, q] = [b.mul(x, scale), b.mul(y, scale)];
+    const length = b.mul(b.sqrt(b.add(b.mul(p, p), b.mul(q, q))), back);
+    return b.select(b.or(isInfinite(b, x), isInfinite(b, y)), b.f32(Infinity), length);
+  },
+  wide: Math.hypot,
+  jvp: [(d, x, _y, z) => mul(d, cosine(x, z)), (d, _x, y, z) => mul(d, cosine(y, z))],
+  ulp: 4,
+});
+
+const isInfinite = (b: ScalarBuilder, x: Scalar) =>
+  b.eq(b.and(b.bitcast(x, "u32"), b.u32(0x7fffffff)), b.u32(0x7f800000));
+
+/** Side over hypotenuse. */
+const cosine = (side: Operand, z: Tensor) => div(side, select(eq(z, c(0)), c(1), z));
+
+/** Nearest whole number toward zero. */
+export const trunc = unary("trunc", { takes: ["f32"], scalar: (b, x) => b.trunc(x), jvp: flat });
 
 /** Largest whole number that is not above x. */
 export const floor = unary("floor", { takes: ["f32"], scalar: (b, x) => b.floor(x), jvp: flat });

@@ -4,6 +4,7 @@ import { type DType, dtypes } from "../core/dtype.js";
 import { DTypeError } from "../core/errors.js";
 import { literal } from "../ir/graph.js";
 import { type ElementwiseOp, register, shaped } from "../ir/op.js";
+import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { fill } from "./axes.js";
 import { allDTypes, binary, bindOne, elementwiseAval, unary } from "./define.js";
@@ -27,6 +28,32 @@ export const gt = binary("gt", { takes: numbers, result: "bool", scalar: (b, x, 
 
 /** x ≥ y; false for NaN. */
 export const ge = binary("ge", { takes: numbers, result: "bool", scalar: (b, x, y) => b.ge(x, y) });
+
+/** Whether x is NaN. */
+export const isNan = unary("isNan", {
+  takes: ["f32"],
+  result: "bool",
+  scalar: (b, x) => b.isNaN(x),
+  wide: (x) => Number(Number.isNaN(x)),
+});
+
+const sizeBits = (b: ScalarBuilder, x: Scalar): Scalar => b.and(b.bitcast(x, "u32"), b.u32(0x7fffffff));
+
+/** Whether x is ∞ or −∞. */
+export const isInf = unary("isInf", {
+  takes: ["f32"],
+  result: "bool",
+  scalar: (b, x) => b.eq(sizeBits(b, x), b.u32(0x7f800000)),
+  wide: (x) => Number(Math.abs(x!) === Infinity),
+});
+
+/** Whether x is a number, and not infinite. */
+export const isFiniteNumber = unary("isFinite", {
+  takes: ["f32"],
+  result: "bool",
+  scalar: (b, x) => b.lt(sizeBits(b, x), b.u32(0x7f800000)),
+  wide: (x) => Number(Number.isFinite(x)),
+});
 
 const bits = ["bool", "i32", "u32"] as const;
 

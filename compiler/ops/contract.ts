@@ -4,7 +4,7 @@ import { allocate, type DType, type TypedArray } from "../core/dtype.js";
 import { DTypeError, ShapeError } from "../core/errors.js";
 import type { NDArray } from "../core/ndarray.js";
 import { type Shape, sizeOf, stridesOf } from "../core/shape.js";
-import { type ContractionOp, type Gemm, register, shaped } from "../ir/op.js";
+import { type ContractionOp, type Gemm, type Place, register, shaped } from "../ir/op.js";
 import { Position } from "../ir/position.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { gatherStrided } from "../ir/strided.js";
@@ -54,12 +54,12 @@ function dotAval(lhs: Aval, rhs: Aval, { contract, batch }: DotDims): Aval {
   return aval(lhs.dtype, shape);
 }
 
-/** Position in `x` from offsets along groups of its axes. */
-function positionOf(
+/** Place in `x` from offsets along groups of its axes. */
+function placeOf(
   b: ScalarBuilder,
   x: Aval,
   groups: readonly (readonly [axes: readonly number[], offset: Scalar])[],
-): Position {
+): Place {
   const coords = new Array<Scalar>(x.shape.length);
   for (const [axes, offset] of groups) {
     const own = Position.atLinear(b, sizesAt(x, axes), offset).coords;
@@ -67,7 +67,7 @@ function positionOf(
       coords[axis] = own[i]!;
     });
   }
-  return Position.at(b, x.shape, coords);
+  return { at: Position.at(b, x.shape, coords) };
 }
 
 function gemm(lhs: Aval, rhs: Aval, { contract, batch }: DotDims): Gemm {
@@ -78,14 +78,14 @@ function gemm(lhs: Aval, rhs: Aval, { contract, batch }: DotDims): Gemm {
     m: sizeOf(sizesAt(lhs, lhsFree)),
     n: sizeOf(sizesAt(rhs, rhsFree)),
     k: sizeOf(sizesAt(lhs, contract[0])),
-    lhs: (b, i, m, k) =>
-      positionOf(b, lhs, [
+    left: (b, i, m, k) =>
+      placeOf(b, lhs, [
         [batch[0], i],
         [lhsFree, m],
         [contract[0], k],
       ]),
-    rhs: (b, i, k, n) =>
-      positionOf(b, rhs, [
+    right: (b, i, k, n) =>
+      placeOf(b, rhs, [
         [batch[1], i],
         [contract[1], k],
         [rhsFree, n],

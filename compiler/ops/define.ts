@@ -53,8 +53,17 @@ interface BinarySpec extends ElementwiseSpec {
   readonly jvp?: readonly [Partial, Partial];
 }
 
+type Partial3 = (d: Tensor, x: Operand, y: Operand, z: Operand, result: Tensor) => Tensor | undefined;
+
+interface TernarySpec extends ElementwiseSpec {
+  scalar(b: ScalarBuilder, x: Scalar, y: Scalar, z: Scalar): Scalar;
+  /** What the tangents of x, y and z give to that of f(x, y, z). */
+  readonly jvp?: readonly [Partial3, Partial3, Partial3];
+}
+
 export type Unary = ((x: Operand) => Tensor) & { readonly op: ElementwiseOp };
 export type Binary = ((x: Operand, y: Operand) => Tensor) & { readonly op: ElementwiseOp };
+type Ternary = ((x: Operand, y: Operand, z: Operand) => Tensor) & { readonly op: ElementwiseOp };
 
 /** The one result of an op. */
 export const bindOne = (op: Parameters<typeof bind>[0], operands: readonly Operand[], params: Params = {}): Tensor =>
@@ -73,6 +82,14 @@ export function binary(name: string, spec: BinarySpec): Binary {
     jvp && (([dx, dy], [x, y], z) => sumOf([dx && jvp[0](dx, x!, y!, z), dy && jvp[1](dy, x!, y!, z)]));
   const op = elementwise(name, 2, spec, (b, [x, y]) => spec.scalar(b, x!, y!), rule);
   return Object.assign((x: Operand, y: Operand) => bindOne(op, [x, y]), { op });
+}
+
+export function ternary(name: string, spec: TernarySpec): Ternary {
+  const { jvp } = spec;
+  const rule: JvpRule | undefined =
+    jvp && ((ds, [x, y, z], result) => sumOf(ds.map((d, k) => d && jvp[k]!(d, x!, y!, z!, result))));
+  const op = elementwise(name, 3, spec, (b, [x, y, z]) => spec.scalar(b, x!, y!, z!), rule);
+  return Object.assign((x: Operand, y: Operand, z: Operand) => bindOne(op, [x, y, z]), { op });
 }
 
 /** Σ of tangents or cotangents, where undefined is zero. */

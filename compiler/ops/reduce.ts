@@ -1,6 +1,6 @@
 // Reductions: axes folded into one element each.
 import { aval } from "../core/aval.js";
-import type { DType } from "../core/dtype.js";
+import type { DType, TypedArray } from "../core/dtype.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import { literal } from "../ir/graph.js";
 import type { ReduceParams } from "../ir/op.js";
@@ -8,10 +8,10 @@ import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 import type { JvpRule } from "../trace/rules.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { div, mul } from "./arithmetic.js";
-import { broadcast, moveAxis, reduceSum, reshape } from "./axes.js";
-import { cast, eq } from "./compare.js";
+import { broadcast, fill, moveAxis, reduceSum, reshape } from "./axes.js";
+import { cast, eq, select } from "./compare.js";
 import { fold, reduction } from "./reduction.js";
-import { pad } from "./slicing.js";
+import { iota, pad } from "./slicing.js";
 
 const numbers = ["f32", "i32", "u32"] as const;
 const lowest = (dtype: DType): number => (dtype === "f32" ? -Infinity : dtype === "i32" ? -2147483648 : 0);
@@ -71,32 +71,56 @@ function ofExtremes(...[[dx], [x], y, params]: Parameters<JvpRule>): Tensor {
   return div(reduceSum(mul(dx!, isExtreme), axes), reduceSum(isExtreme, axes));
 }
 
-/** The largest element over `axes`; NaN if there is one. */
-export const reduceMax = reduction("reduceMax", {
+const maximum = {
   takes: numbers,
   nonempty: true,
   ...fold(lowest, (b, x, y) => b.max(x, y)),
-  jvp: ofExtremes,
-  row(data, from, to) {
+  row(data: TypedArray, from: number, to: number) {
     let best = data[from]!;
     // NaN stays, and 0 is above -0
     for (let i = from + 1; i < to; i++) best = Math.max(best, data[i]!);
     return best;
   },
-});
+} as const;
 
-/** The smallest element over `axes`; NaN if there is one. */
-export const reduceMin = reduction("reduceMin", {
+const minimum = {
   takes: numbers,
   nonempty: true,
   ...fold(highest, (b, x, y) => b.min(x, y)),
-  jvp: ofExtremes,
-  row(data, from, to) {
+  row(data: TypedArray, from: number, to: number) {
     let best = data[from]!;
     for (let i = from + 1; i < to; i++) best = Math.min(best, data[i]!);
     return best;
   },
+} as const;
+
+/** The largest element over `axes`; NaN if there is one. The tangent is the mean over all largest ones. */
+export const reduceMax = reduction("reduceMax", { ...maximum, jvp: ofExtremes });
+
+/** The smallest element over `axes`; NaN if there is one. The tangent is the mean over all smallest ones. */
+export const reduceMin = reduction("reduceMin", { ...minimum, jvp: ofExtremes });
+
+/** As `reduceMax`, with the tangent of the first of the largest elements, row-major over `axes`. */
+export const reduceFirstMax = reduction("reduceFirstMax", {
+  ...maximum,
+  jvp: ([dx], [x], _result, params) => ofFirst(dx!, x!, (params as ReduceParams).axes, argmax),
 });
+
+/** As `reduceMin`, with the tangent of the first of the smallest elements, row-major over `axes`. */
+export const reduceFirstMin = reduction("reduceFirstMin", {
+  ...minimum,
+  jvp: ([dx], [x], _result, params) => ofFirst(dx!, x!, (params as ReduceParams).axes, argmin),
+});
+
+/** dx at the position that `find` gives. */
+function ofFirst(dx: Tensor, x: Operand, axes: readonly number[], find: typeof argmax): Tensor {
+  const { shape }: { shape: Shape } = x.aval;
+  const kept = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const folded = axes.map((axis) => shape[axis]!);
+  const position = reshape(iota("i32", [sizeOf(folded)], 0), folded);
+  const isFirst = eq(broadcast(find(x, axes), shape, kept), broadcast(position, shape, axes));
+  return reduceSum(select(isFirst, dx, fill(literal(0, aval("f32", [])), shape)), axes);
+}
 
 /** Position of the extreme element: state is (its value, its index). The first of equals wins; NaN is the extreme. */
 function argExtreme(

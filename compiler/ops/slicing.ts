@@ -2,6 +2,7 @@
 import { type Aval, aval, showAval } from "../core/aval.js";
 import { allocate, type DType } from "../core/dtype.js";
 import { DTypeError, ShapeError } from "../core/errors.js";
+import type { NDArray } from "../core/ndarray.js";
 import { checkShape, insertAt, type Shape, showShape, sizeOf, stridesOf } from "../core/shape.js";
 import { literal } from "../ir/graph.js";
 import { register, shaped, type ViewOp } from "../ir/op.js";
@@ -77,6 +78,40 @@ export interface PadParams {
   readonly interior: readonly number[];
 }
 
+/** Shape of an array of `shape` when it is padded. */
+const paddedShape = (shape: Shape, { low, high, interior }: PadParams): number[] =>
+  shape.map((n, axis) => low[axis]! + n + Math.max(n - 1, 0) * interior[axis]! + high[axis]!);
+
+/** x with `value` around and between its elements, on the host. */
+export function padArray(x: NDArray, value: number, params: PadParams, wide: boolean): NDArray {
+  const { low, high, interior } = params;
+  const shape = paddedShape(x.shape, params);
+  const data = allocate(x.dtype, sizeOf(shape), wide).fill(value);
+  const own = stridesOf(x.shape);
+  const target = stridesOf(shape);
+  // the part of x that is not cut off
+  const first = x.shape.map((_, axis) => Math.max(0, Math.ceil(-low[axis]! / (interior[axis]! + 1))));
+  const count = x.shape.map((n, axis) => {
+    const step = interior[axis]! + 1;
+    const last = Math.min(n - 1, n - 1 - Math.ceil(-high[axis]! / step));
+    return Math.max(0, last - first[axis]! + 1);
+  });
+  const part = allocate(x.dtype, sizeOf(count), wide);
+  gatherStrided(part, count, x.data, dot(first, own), own);
+  const offset = dot(
+    first.map((at, axis) => low[axis]! + at * (interior[axis]! + 1)),
+    target,
+  );
+  scatterStrided(
+    data,
+    count,
+    part,
+    offset,
+    target.map((stride, axis) => stride * (interior[axis]! + 1)),
+  );
+  return { dtype: x.dtype, shape, data };
+}
+
 const padOp = register<ViewOp>({
   name: "pad",
   kind: "view",
@@ -87,11 +122,11 @@ const padOp = register<ViewOp>({
     if ([low, high, interior].some((list) => list.length !== x!.shape.length)) {
       throw new ShapeError(`pad: padding for ${low.length} axes given for ${showAval(x!)}`);
     }
-    const shape = x!.shape.map((n, axis) => {
+    const shape = x!.shape.map((_, axis) => {
       const between = interior[axis]!;
       if (!Number.isInteger(between) || between < 0)
         throw new ShapeError(`pad: interior padding ${between} of axis ${axis} is not a whole number ≥ 0`);
-      const padded = low[axis]! + n + Math.max(n - 1, 0) * between + high[axis]!;
+      const padded = paddedShape(x!.shape, params as PadParams)[axis]!;
       if (!Number.isInteger(padded) || padded < 0) {
         throw new ShapeError(
           `pad: ${low[axis]} and ${high[axis]} leave size ${padded} of axis ${axis} of ${showAval(x!)}`,
@@ -117,33 +152,7 @@ const padOp = register<ViewOp>({
     });
     return b.select(inside, operand(0, Position.at(b, x!.shape, coords)), operand(1, position));
   },
-  cpu([x, value], params, { wide }, output) {
-    const { low, high, interior } = params as PadParams;
-    const data = allocate(output.dtype, sizeOf(output.shape), wide).fill(value!.data[0]!);
-    const own = stridesOf(x!.shape);
-    const target = stridesOf(output.shape);
-    // the part of x that is not cut off
-    const first = x!.shape.map((_, axis) => Math.max(0, Math.ceil(-low[axis]! / (interior[axis]! + 1))));
-    const count = x!.shape.map((n, axis) => {
-      const step = interior[axis]! + 1;
-      const last = Math.min(n - 1, n - 1 - Math.ceil(-high[axis]! / step));
-      return Math.max(0, last - first[axis]! + 1);
-    });
-    const part = allocate(x!.dtype, sizeOf(count), wide);
-    gatherStrided(part, count, x!.data, dot(first, own), own);
-    const offset = dot(
-      first.map((at, axis) => low[axis]! + at * (interior[axis]! + 1)),
-      target,
-    );
-    scatterStrided(
-      data,
-      count,
-      part,
-      offset,
-      target.map((stride, axis) => stride * (interior[axis]! + 1)),
-    );
-    return { dtype: output.dtype, shape: output.shape, data };
-  },
+  cpu: ([x, value], params, { wide }) => padArray(x!, value!.data[0]!, params as PadParams, wide),
   batch([x, value], params, size) {
     const { low, high, interior } = params as PadParams;
     const padLanes = (arg: Batched, by: Operand): Batched<Tensor> => {

@@ -258,6 +258,29 @@ export const erf = unary("erf", {
   ulp: 4,
 });
 
+/** Inverse of erf; NaN outside of [−1, 1]. */
+export const erfInv = unary("erfInv", {
+  takes: float,
+  scalar: expand.erfInv,
+  jvp: (dx, _x, y) => mul(dx, mul(c(Math.sqrt(Math.PI) / 2), exp(square(y)))),
+  wide: wideErfInv,
+  domain: [-0.99, 0.99],
+  ulp: 4,
+});
+
+/** Steps of Halley's from Winitzki's approximation ("A handy approximation for the error function", 2008). */
+function wideErfInv(x: number): number {
+  if (!(Math.abs(x) < 1)) return x * Infinity * (Math.abs(x) > 1 ? 0 : 1);
+  const log = Math.log1p(-x * x);
+  const a = 2 / (Math.PI * 0.147) + log / 2;
+  let y = Math.sign(x) * Math.sqrt(-log / 0.147 / (a + Math.sqrt(a * a - log / 0.147)));
+  for (let i = 0; i < 4; i++) {
+    const step = (wideErf(y) - x) / ((2 / Math.sqrt(Math.PI)) * Math.exp(-y * y));
+    y -= step / (1 + y * step);
+  }
+  return x === 0 ? x : y;
+}
+
 /** Kummer's series erf x = 2/√π e^(−x²) Σ 2ⁿ x^(2n+1) / (2n+1)!!, all of one sign (Abramowitz and Stegun 7.1.6). */
 function wideErf(x: number): number {
   if (Math.abs(x) > 6) return Math.sign(x);

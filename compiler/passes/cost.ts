@@ -1,11 +1,14 @@
 // What fusing has to know of an equation: whether it can be computed wherever it is needed, and what that costs.
 import { sizeOf } from "../core/shape.js";
 import type { Eqn, Var } from "../ir/graph.js";
-import type { ElementwiseOp, ReduceParams } from "../ir/op.js";
+import type { ElementwiseOp, ReduceParams, ScanParams } from "../ir/op.js";
 import { ScalarBuilder } from "../ir/scalar.js";
 
 /** Sums of at most so many terms are computed in place, where their result is needed. */
 const INLINE_TERMS = 16;
+
+/** Turns that a loop with an open end is taken to have. */
+const OPEN_TURNS = 32;
 
 /** Number of elements folded into one result; 1 for what folds nothing. */
 export function termsOf(eqn: Eqn): number {
@@ -13,17 +16,19 @@ export function termsOf(eqn: Eqn): number {
   const [x, y] = eqn.inputs;
   if (op.kind === "reduction") return sizeOf((eqn.params as ReduceParams).axes.map((axis) => x!.aval.shape[axis]!));
   if (op.kind === "contraction") return op.gemm(x!.aval, y!.aval, eqn.params).k;
+  if (op.kind === "region") return turnsOf(eqn);
   return 1;
 }
 
-/** Its operands and results are whole arrays in memory; it is a kernel of its own, and nothing is fused into it. */
-export const needsMemory = ({ op }: Eqn): boolean => op.kind === "opaque" || op.kind === "region";
-
-/** A kernel is built around this equation; all others are computed wherever they are needed. */
-export function isRoot(eqn: Eqn): boolean {
-  const { kind } = eqn.op;
-  return needsMemory(eqn) || ((kind === "reduction" || kind === "contraction") && termsOf(eqn) > INLINE_TERMS);
+/** How often a region runs its body, as far as is known. */
+function turnsOf({ op, params }: Eqn): number {
+  if (op.kind !== "region" || op.form === "call" || op.form === "switch") return 1;
+  return op.form === "scan" ? (params as ScanParams).length : OPEN_TURNS;
 }
+
+/** A fold of more terms than are computed in place. */
+export const foldsMuch = (eqn: Eqn): boolean =>
+  (eqn.op.kind === "reduction" || eqn.op.kind === "contraction") && termsOf(eqn) > INLINE_TERMS;
 
 /** Values a fold carries from term to term: each is a buffer when a second dispatch goes on with it. */
 export function stateSizeOf({ op, inputs }: Eqn): number {

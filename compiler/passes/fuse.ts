@@ -4,7 +4,9 @@ import type { Eqn, Graph, Var } from "../ir/graph.js";
 import type { FusedGraph, FusedKernel } from "../ir/kernel.js";
 import type { ReduceParams } from "../ir/op.js";
 import type { DeviceLimits } from "../ir/program.js";
-import { costOf, isRoot, memoryOf, needsMemory, readsInPlace, stateSizeOf } from "./cost.js";
+import { isStacked, laneShape } from "../ir/region.js";
+import { costOf, memoryOf, readsInPlace, stateSizeOf } from "./cost.js";
+import { isRoot, needsMemory } from "./root.js";
 import { chooseStores, MAX_INSTRUCTIONS, type StoreReason, type Stores } from "./store.js";
 
 /** A kernel while it grows. */
@@ -48,9 +50,12 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
     for (const v of eqn.outputs) {
       if (!stores.has(v)) continue;
       const cone = coneOf(v, producer, (x) => inputs.has(x) || stores.has(x));
-      const home = needsMemory(eqn)
-        ? (groupOf.get(eqn.outputs[0]!) ?? newGroup(v, groups))
-        : (groups.find((g) => fits(g, v, eqn, cone, groupOf, limits)) ?? newGroup(v, groups));
+      const size = sizeOf(laneShape(eqn, eqn.outputs.indexOf(v)));
+      const own = (g: Group): boolean => g.roots.includes(eqn) && (needsMemory(eqn) || g.size === size);
+      const home =
+        (eqn.op.kind === "opaque" || eqn.op.kind === "region"
+          ? groups.find(own)
+          : groups.find((g) => fits(g, v, eqn, cone, groupOf, limits))) ?? newGroup(size, groups);
       join(home, v, eqn, cone, groupOf, groups);
       groupOf.set(v, home);
     }
@@ -58,10 +63,10 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
   return groups;
 }
 
-function newGroup(v: Var, groups: Group[]): Group {
+function newGroup(size: number, groups: Group[]): Group {
   const made: Group = {
     id: groups.length,
-    size: sizeOf(v.aval.shape),
+    size,
     roots: [],
     members: [],
     eqns: new Set(),
@@ -118,8 +123,8 @@ function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, 
   for (const [leaf, inPlace] of cone.leaves) {
     const from = groupOf.get(leaf);
     if (from === g) {
-      // a prologue cannot read what the kernel has yet to compute
-      if (!inPlace || isRoot(eqn)) return false;
+      // a prologue cannot read what the kernel has yet to compute, and entries of a scan are past
+      if (!inPlace || isRoot(eqn) || g.roots.some((root) => isStackedVar(root, leaf))) return false;
       continues = true;
     } else {
       if (from?.before.has(g)) return false;
@@ -131,6 +136,8 @@ function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, 
   const carried = roots.reduce((sum, root) => sum + stateSizeOf(root), 0);
   return continues && loads.size + carried + g.members.length + 1 <= limits.maxStorageBuffers;
 }
+
+const isStackedVar = (eqn: Eqn, v: Var): boolean => eqn.outputs.includes(v) && isStacked(eqn, eqn.outputs.indexOf(v));
 
 /** Two reductions over the same axes of operands of the same shape run in one loop. */
 function foldsAlike(a: Eqn, b: Eqn): boolean {
@@ -187,7 +194,7 @@ function finish(
     const alone = root && needsMemory(root) ? root : undefined;
     const kept = alone ? alone.outputs : g.members.filter((v) => outputs.has(v) || readByOthers.has(v));
     return {
-      kind: kindOf(root),
+      kind: kindOf(root, alone !== undefined),
       name: `k${i}`,
       roots: g.roots,
       eqns: [...g.eqns].sort((a, b) => place.get(a)! - place.get(b)!),
@@ -201,13 +208,14 @@ function finish(
   });
 }
 
-function kindOf(root: Eqn | undefined): FusedKernel["kind"] {
+function kindOf(root: Eqn | undefined, alone: boolean): FusedKernel["kind"] {
   switch (root?.op.kind) {
     case "contraction":
       return "contract";
     case "opaque":
+      return "opaque";
     case "region":
-      return root.op.kind;
+      return alone ? "region" : "lanes";
     default:
       return root ? "reduce" : "map";
   }
@@ -219,6 +227,8 @@ function explain(reason: StoreReason): string {
       return "it is a result";
     case "root":
       return "what is folded over an axis is complete only when its kernel ends";
+    case "loop":
+      return "control flow runs in the kernel, each lane by itself, and its last values are known when it ends";
     case "own kernel":
       return "it comes from dispatches of its own";
     case "operand":

@@ -6,9 +6,10 @@ import { and, broadcast, cast, eq, gt, max, min, reduceSum, select } from "../op
 import { replay, stage } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { bind, withLocation } from "../trace/trace.js";
+import { isLocal } from "./local.js";
 
 /**
- * Before: any Graph. After: no region has lanes. All branches of a switch are computed and each lane selects its own; a
+ * Before: any Graph. After: no region has lanes but those that are local to them. All branches of a switch are computed and each lane selects its own; a
  * while goes on until no lane is active, and the others keep what they have.
  */
 export function lockstep(graph: Graph): Graph {
@@ -30,10 +31,12 @@ export function lockstep(graph: Graph): Graph {
   ).graph;
 }
 
-const hasLanes = ({ op, params }: Eqn): boolean =>
-  op.kind === "region" &&
-  (op.form === "switch" || op.form === "while") &&
-  (params as SwitchParams | WhileParams).lanes > 0;
+/** Lanes part, and not inside of one kernel. */
+const hasLanes = (eqn: Eqn): boolean =>
+  eqn.op.kind === "region" &&
+  (eqn.op.form === "switch" || eqn.op.form === "while") &&
+  (eqn.params as SwitchParams | WhileParams).lanes > 0 &&
+  !isLocal(eqn);
 
 function apply(eqn: Eqn, operands: readonly Operand[]): readonly Operand[] {
   const { op, params } = eqn;
@@ -89,6 +92,11 @@ function whileAnyActive({ op, params }: Eqn, operands: readonly Operand[]): read
     const [holds] = replay(cond, [...values, ...next]) as [Operand];
     return { outputs: [and(mask, holds), ...next], rest: undefined };
   }).graph;
-  const results = bind(op, [...fixed, active, ...operands.slice(consts)], { cond: goesOn, body: turn, consts, lanes: 0 });
+  const results = bind(op, [...fixed, active, ...operands.slice(consts)], {
+    cond: goesOn,
+    body: turn,
+    consts,
+    lanes: 0,
+  });
   return results.slice(1);
 }

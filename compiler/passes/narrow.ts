@@ -1,7 +1,7 @@
 // narrow: equations that read more arrays than a kernel can bind become trees of smaller ones.
 import { type Atom, type Eqn, type Graph, newEqn, type Var } from "../ir/graph.js";
 import type { DeviceLimits } from "../ir/program.js";
-import { isRoot } from "./cost.js";
+import { isRoot } from "./root.js";
 
 /**
  * Before: any Graph. After: an op of many operands that come from more arrays than the device binds is a tree of

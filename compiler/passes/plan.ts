@@ -5,6 +5,7 @@ import { sizeOf } from "../core/shape.js";
 import type { Var } from "../ir/graph.js";
 import type { FusedGraph } from "../ir/kernel.js";
 import type { BufferRef, Dispatch, Launch, LaunchStep, Program, Scratch, Step } from "../ir/program.js";
+import type { Gift } from "./donate.js";
 
 type Place = Var | Scratch;
 
@@ -13,10 +14,10 @@ const bytesOf = (x: Place): number =>
   x.kind === "scratch" ? x.bytes : Math.max(1, sizeOf(x.aval.shape)) * DEVICE_ELEMENT_BYTES;
 
 /**
- * Buffers for the launches of a fused Graph. A dispatch never reads and writes one buffer. Peak bytes count inputs,
- * outputs and scratch memory.
+ * Buffers for the launches of a fused Graph. A dispatch never reads and writes one buffer, but for arrays that it reads
+ * in place. Peak bytes count inputs, outputs and scratch memory; a result in the memory of an input adds none.
  */
-export function plan(fused: FusedGraph, steps: readonly LaunchStep[]): Program {
+export function plan(fused: FusedGraph, steps: readonly LaunchStep[], gifts: readonly Gift[] = []): Program {
   const { graph } = fused;
   const refs = new Map<Place, BufferRef>();
   graph.inputs.forEach((v, index) => void refs.set(v, { kind: "input", index }));
@@ -64,8 +65,23 @@ export function plan(fused: FusedGraph, steps: readonly LaunchStep[]): Program {
   });
   const total = (list: readonly number[]) => list.reduce((sum, n) => sum + n, 0);
   const scratchBytes = scratch.sizes;
-  const peakBytes = total(graph.inputs.map(bytesOf)) + total(outputBytes) + total(scratchBytes);
-  return { graph, dispatches, schedule, results, outputBytes, scratchBytes, peakBytes };
+  const donations = gifts.map(({ input, output, inPlace }) => ({
+    input: refs.get(input)!.index,
+    output: refs.get(output)!.index,
+    inPlace,
+  }));
+  const given = total(donations.map(({ output }) => outputBytes[output]!));
+  const peakBytes = total(graph.inputs.map(bytesOf)) + total(outputBytes) + total(scratchBytes) - given;
+  return {
+    graph,
+    dispatches,
+    schedule,
+    results,
+    outputBytes,
+    scratchBytes,
+    peakBytes,
+    ...(donations.length > 0 ? { donations } : {}),
+  };
 }
 
 /** From where to where each array is needed, by places in the flat list of all launches. */

@@ -1,7 +1,7 @@
 // storable: constants that must lie in memory become equations, so that a kernel can store them.
 import { type Atom, type Eqn, type Graph, type Literal, newEqn, type Var } from "../ir/graph.js";
 import { fillOp } from "../ops/axes.js";
-import { needsMemory } from "./cost.js";
+import { needsMemory } from "./root.js";
 
 /** After: every output of the Graph is a variable, and so is every operand of an equation that needs memory. */
 export function storable(graph: Graph): Graph {

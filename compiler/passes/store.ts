@@ -1,8 +1,9 @@
 // The first half of fusing: which variables are stored in memory, and which are computed wherever they are needed.
 import { sizeOf } from "../core/shape.js";
-import type { Eqn, Graph, Var } from "../ir/graph.js";
+import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import type { DeviceLimits } from "../ir/program.js";
-import { costOf, isRoot, memoryOf, needsMemory, readsInPlace, stateSizeOf, termsOf } from "./cost.js";
+import { costOf, memoryOf, readsInPlace, stateSizeOf, termsOf } from "./cost.js";
+import { isRoot, needsMemory } from "./root.js";
 
 /** Instructions of one kernel at most: beyond it shaders compile slowly, and some drivers fail. */
 export const MAX_INSTRUCTIONS = 1000;
@@ -20,7 +21,15 @@ const REUSE = 16;
 const MAX_PLACES = 16;
 
 /** Why a variable is stored. */
-export type StoreReason = "output" | "root" | "own kernel" | "operand" | "long" | "many buffers" | "costly to repeat";
+export type StoreReason =
+  | "output"
+  | "root"
+  | "loop"
+  | "own kernel"
+  | "operand"
+  | "long"
+  | "many buffers"
+  | "costly to repeat";
 
 /** Variables that are stored, each with the reason. Inputs are in memory anyway and are not listed. */
 export type Stores = ReadonlyMap<Var, StoreReason>;
@@ -43,9 +52,10 @@ export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
   const store = (v: Var, reason: StoreReason): void => {
     if (!inputs.has(v) && !stores.has(v)) stores.set(v, reason);
   };
+  const read = readBy(graph);
   for (const eqn of graph.eqns) {
     if (!isRoot(eqn)) continue;
-    for (const v of eqn.outputs) store(v, needsMemory(eqn) ? "own kernel" : "root");
+    for (const v of eqn.outputs) if (needsMemory(eqn) || read.has(v)) store(v, rootReason(eqn));
     if (!needsMemory(eqn)) continue;
     for (const x of eqn.inputs) if (x.kind === "var") store(memoryOf(x, producer), "operand");
   }
@@ -54,6 +64,13 @@ export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
   // what is stored now is one buffer more for who also reads what it was computed from
   cutLongCones(graph, producer, stores, limits);
   return stores;
+}
+
+const readBy = (graph: Graph): Set<Atom> => new Set([...graph.eqns.flatMap((eqn) => eqn.inputs), ...graph.outputs]);
+
+function rootReason(eqn: Eqn): StoreReason {
+  if (needsMemory(eqn)) return "own kernel";
+  return eqn.op.kind === "region" ? "loop" : "root";
 }
 
 /** Forward: what each variable takes to compute from memory. */

@@ -188,7 +188,7 @@ function schedule(results: readonly Scalar[]): Scalar[] {
 }
 
 function checkElementwise(x: Scalar, argTypes: readonly DType[], wide: boolean): void {
-  if (["load", "store", "branch", "loop", "result", "param"].includes(x.op)) {
+  if (["load", "store", "branch", "loop", "while", "result", "param"].includes(x.op)) {
     throw new InternalError(`scalar ${x.op} in code that should be straight-line and elementwise`);
   }
   if (x.op === "input" && (typeof x.slot !== "number" || argTypes[x.slot] !== x.type)) {
@@ -199,6 +199,8 @@ function checkElementwise(x: Scalar, argTypes: readonly DType[], wide: boolean):
   if (wide && x.op === "bitcast" && (x.type === "f32" || x.args[0]!.type === "f32")) {
     throw new InternalError("scalar bitcast of f32 has no meaning in 64 bits: the op needs an f64 function of its own");
   }
+  if (wide && x.op === "fma")
+    throw new InternalError("scalar fma rounds to f32: the op needs an f64 function of its own");
 }
 
 /**

@@ -1,5 +1,6 @@
 // Functions of f32 as scalar instructions: one expansion each, for WGSL and for the CPU.
 export { erf } from "./erf.js";
+export { erfInv } from "./erf-inv.js";
 export { exp, exp2, expm1, logistic } from "./exp.js";
 export { cosh, sinh, tanh } from "./hyperbolic.js";
 export { acosh, asinh, atanh } from "./inverse-hyperbolic.js";

@@ -34,6 +34,10 @@ const float = {
   div: (n, out, x, mx, y, my) => {
     for (let i = 0; i < n; i++) out[i] = x[i & mx]! / y[i & my]!;
   },
+  // of two f32 the remainder is an f32: JavaScript's % is exact
+  rem: (n, out, x, mx, y, my) => {
+    for (let i = 0; i < n; i++) out[i] = x[i & mx]! % y[i & my]!;
+  },
   neg: (n, out, x, mx) => {
     for (let i = 0; i < n; i++) out[i] = -x[i & mx]!;
   },
@@ -67,6 +71,9 @@ const float = {
   },
   sqrt: (n, out, x, mx) => {
     for (let i = 0; i < n; i++) out[i] = Math.sqrt(x[i & mx]!);
+  },
+  fma: (n, out, x, mx, y, my, z, mz) => {
+    for (let i = 0; i < n; i++) out[i] = fused(x[i & mx]!, y[i & my]!, z[i & mz]!);
   },
   eq: (n, out, x, mx, y, my) => {
     for (let i = 0; i < n; i++) out[i] = x[i & mx]! === y[i & my]! ? 1 : 0;
@@ -134,6 +141,12 @@ const signed = {
   shr: (n, out, x, mx, y, my) => {
     for (let i = 0; i < n; i++) out[i] = x[i & mx]! >> y[i & my]!;
   },
+  popcount: (n, out, x, mx) => {
+    for (let i = 0; i < n; i++) out[i] = onesIn(x[i & mx]!);
+  },
+  clz: (n, out, x, mx) => {
+    for (let i = 0; i < n; i++) out[i] = Math.clz32(x[i & mx]!);
+  },
   eq: (n, out, x, mx, y, my) => {
     for (let i = 0; i < n; i++) out[i] = x[i & mx]! === y[i & my]! ? 1 : 0;
   },
@@ -197,6 +210,12 @@ const unsigned = {
   shr: (n, out, x, mx, y, my) => {
     for (let i = 0; i < n; i++) out[i] = x[i & mx]! >>> y[i & my]!;
   },
+  popcount: (n, out, x, mx) => {
+    for (let i = 0; i < n; i++) out[i] = onesIn(x[i & mx]!);
+  },
+  clz: (n, out, x, mx) => {
+    for (let i = 0; i < n; i++) out[i] = Math.clz32(x[i & mx]!);
+  },
   eq: (n, out, x, mx, y, my) => {
     for (let i = 0; i < n; i++) out[i] = x[i & mx]! === y[i & my]! ? 1 : 0;
   },
@@ -232,6 +251,28 @@ const boolean = {
     for (let i = 0; i < n; i++) out[i] = x[i & mx]! !== 0 ? y[i & my]! : z[i & mz]!;
   },
 } satisfies Partial<Record<ScalarOpName, Loop>>;
+
+/** x y + z of f32 numbers, rounded once to f32. */
+function fused(x: number, y: number, z: number): number {
+  const product = x * y; // exact
+  const sum = product + z;
+  const rounded = Math.fround(sum);
+  if (!Number.isFinite(rounded)) return rounded;
+  // where the f64 sum lies midway between two f32, what it lost decides: `other` is the f32 as far on its other side
+  const other = sum + (sum - rounded);
+  if (other === rounded || Math.fround(other) !== other) return rounded;
+  const part = sum - product;
+  const lost = product - (sum - part) + (z - part);
+  if (lost === 0) return rounded;
+  return lost > 0 === other > rounded ? other : rounded;
+}
+
+/** Counted by adding neighbours: bits, pairs, fours, then the four bytes at once. */
+function onesIn(bits: number): number {
+  const pairs = bits - ((bits >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
 
 /** By the type of the first data operand (of `select`: of what it selects). */
 const byType: Record<DType, Partial<Record<ScalarOpName, Loop>>> = {

@@ -2,7 +2,7 @@
 import type { Aval } from "../core/aval.js";
 import { showAval } from "../core/aval.js";
 import type { DType, TypedArray } from "../core/dtype.js";
-import { DisposedError, TraceError, ValueError } from "../core/errors.js";
+import { DisposedError, DonatedError, TraceError, ValueError } from "../core/errors.js";
 import { type NDArray, type Nested, toNested } from "../core/ndarray.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import type { Literal, Var } from "../ir/graph.js";
@@ -31,6 +31,14 @@ export interface Traced {
   readonly atom: Var;
 }
 
+/** Where a value went whose memory was given away. */
+export interface Donation {
+  /** The call that took it: `jit(step)`. */
+  readonly to: string;
+  /** What it was called there, such as `params.w`. */
+  readonly argument: string;
+}
+
 /** What an op takes: a tensor, or a scalar constant. */
 export type Operand = Tensor | Literal;
 
@@ -43,6 +51,7 @@ export class Tensor {
   readonly aval: Aval;
   #traced: Traced | undefined;
   #handle: ArrayHandle | undefined;
+  #donated: Donation | undefined;
 
   /** For the package's own use: tensors are made by `tensor()`, `zeros()` and the operations. */
   constructor(aval: Aval, value: { readonly traced: Traced } | { readonly handle: ArrayHandle }) {
@@ -74,10 +83,20 @@ export class Tensor {
     return this.#traced;
   }
 
-  /** The backend's handle of a value. Throws `DisposedError` after `dispose()`, `TraceError` for a traced value. */
+  /**
+   * The backend's handle of a value. Throws `DisposedError` after `dispose()`, `DonatedError` after its memory was
+   * donated, `TraceError` for a traced value.
+   */
   get handle(): ArrayHandle {
     if (this.#handle) return this.#handle;
     if (this.#traced) throw this.#unknown("its elements");
+    if (this.#donated) {
+      const { to, argument } = this.#donated;
+      throw new DonatedError(
+        `this ${showAval(this.aval)} tensor was donated to ${to} as ${argument}: its memory belongs to the results of that call\n` +
+          `  use what ${to} returned, or leave this argument out of donateArgnums${hereText()}`,
+      );
+    }
     throw new DisposedError(
       `this ${showAval(this.aval)} tensor was disposed\n  drop the dispose() call, or compute it again${hereText()}`,
     );
@@ -109,6 +128,13 @@ export class Tensor {
     this.#handle = undefined;
   }
 
+  /** For the package's own use: the value is gone, since a call took its memory. */
+  donate(donation: Donation): void {
+    if (!this.#handle) return;
+    this.dispose();
+    this.#donated = donation;
+  }
+
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -131,7 +157,8 @@ export class Tensor {
   /** Short form for the console: type, and the elements where the host has them. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     if (this.#traced) return `Tensor(${showAval(this.aval)}, traced)`;
-    if (!this.#handle) return `Tensor(${showAval(this.aval)}, disposed)`;
+    if (!this.#handle)
+      return `Tensor(${showAval(this.aval)}, ${this.#donated ? `donated to ${this.#donated.to}` : "disposed"})`;
     const host = this.#handle.host;
     return `Tensor(${showAval(this.aval)}${host ? ` ${showElements(host)}` : ", on device: read it with await x.data()"})`;
   }

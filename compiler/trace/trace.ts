@@ -68,8 +68,12 @@ export class Trace implements TraceOwner {
 
 /** Runs Graphs on values; given from above, by the runtime. */
 export interface Executor {
-  /** Results are futures. `operands` are values and scalar constants, one per input of the Graph; `label` names the user's function. */
-  run(graph: Graph, operands: readonly Operand[], label?: string): Tensor[];
+  /**
+   * Results are futures. `operands` are values and scalar constants, one per input of the Graph; `label` names the
+   * user's function. Operands at the positions `donated` are given up by the caller right after the call: results may
+   * take their memory.
+   */
+  run(graph: Graph, operands: readonly Operand[], label?: string, donated?: readonly number[]): Tensor[];
   /** A value whose elements are on the host. They are uploaded when a device first needs them. */
   fromHost(array: NDArray): ArrayHandle;
   /** Runs a single op. */

@@ -60,7 +60,7 @@ export function nameAfter(made: AnyFunction, transform: string, fn: AnyFunction)
 }
 
 /** Name of an argument or of a leaf in it: `x`, `params.w[0]`; `arguments[2]` for one without a name. */
-function argumentName(fn: AnyFunction, path: Path): string {
+export function argumentName(fn: AnyFunction, path: Path): string {
   const inner = madeOf.get(fn);
   if (inner) return argumentName(inner, path);
   const [index, ...below] = path as [number, ...Path];

@@ -1,13 +1,13 @@
 // grad and its kin: reverse mode as forward mode, partial evaluation and transposition.
 import { aval, showAval } from "../core/aval.js";
 import { DTypeError, LanewiseError, ShapeError, TraceError } from "../core/errors.js";
-import { type TreeDef, unflatten } from "../core/tree.js";
+import { type Flat, flatten, showPath, type TreeDef, unflatten } from "../core/tree.js";
 import type { Graph } from "../ir/graph.js";
 import { literal } from "../ir/graph.js";
 import { fill } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import { replay, stage } from "../trace/stage.js";
-import type { Tensor } from "../trace/tensor.js";
+import { Tensor } from "../trace/tensor.js";
 import {
   type AnyFunction,
   type Args,
@@ -15,6 +15,7 @@ import {
   checkOptions,
   type FlatArgs,
   flattenArgs,
+  isLeaf,
   nameAfter,
   nameOf,
   type Result,
@@ -29,6 +30,8 @@ import { transposeGraph } from "./transpose.js";
 export interface GradOptions {
   /** Arguments to differentiate by: a position gives one gradient, a list gives as many. Default 0. */
   readonly argnums?: number | readonly number[];
+  /** A tree of tensors that `fn` reads from outside: differentiates by them instead of by arguments. */
+  readonly wrt?: unknown;
   /** `fn` returns `[value, aux]`; aux is handed through. */
   readonly hasAux?: boolean;
   /** Throws for a value that is no scalar, instead of summing its elements. */
@@ -41,10 +44,12 @@ type Chosen<A extends readonly unknown[], N> = N extends number
     ? { -readonly [K in keyof N]: Result<A[N[K] & number]> }
     : Result<A[0]>;
 
-/** Gradients in the structure of the arguments they are for. */
-export type Gradients<A extends readonly unknown[], O> = O extends { readonly argnums: infer N }
-  ? Chosen<A, N>
-  : Result<A[0]>;
+/** Gradients in the structure of the arguments, or of the tree, they are for. */
+export type Gradients<A extends readonly unknown[], O> = O extends { readonly wrt: infer W }
+  ? Result<W>
+  : O extends { readonly argnums: infer N }
+    ? Chosen<A, N>
+    : Result<A[0]>;
 
 type Value<R, O> = O extends { readonly hasAux: true }
   ? R extends readonly [infer V, unknown]
@@ -63,7 +68,8 @@ type ValueAndGradResult<A extends readonly unknown[], R, O> = O extends { readon
   : [Value<R, O>, Gradients<A, O>];
 
 /**
- * Gradient of `fn` by its first argument, or by those in `argnums`, in the structure of the argument. A value that is
+ * Gradient of `fn` by its first argument, by those in `argnums`, or by the tensors in `wrt` that it reads from outside, in
+ * the structure of the argument or tree. A value that is
  * no scalar is summed: the result is the gradient of the sum of its elements (`strict: true` throws `ShapeError`
  * instead). Throws `DTypeError` for an argument that is not float.
  */
@@ -102,7 +108,7 @@ interface Differentiated {
   readonly gradients: unknown;
 }
 
-const optionNames = ["argnums", "hasAux", "strict"];
+const optionNames = ["argnums", "wrt", "hasAux", "strict"];
 
 function differentiator(
   name: string,
@@ -110,7 +116,11 @@ function differentiator(
   options: GradOptions,
 ): (args: readonly unknown[]) => Differentiated {
   checkOptions(name, options, optionNames);
-  const { argnums = 0, hasAux = false, strict = false } = options;
+  const { hasAux = false, strict = false } = options;
+  if (options.wrt !== undefined && options.argnums !== undefined)
+    throw new LanewiseError(`${name} of ${nameOf(fn)}: argnums and wrt are both given\n  choose one of them`);
+  const outside = options.wrt === undefined ? undefined : outsideOf(name, fn, options.wrt);
+  const argnums = outside ? [] : (options.argnums ?? 0);
   const wanted = typeof argnums === "number" ? [argnums] : argnums;
   for (const i of wanted) {
     if (!Number.isInteger(i) || i < 0)
@@ -129,15 +139,50 @@ function differentiator(
     const label = `${name}(${nameOf(fn)})`;
     const staged = stageCall(name, fn, flat);
     checkValue(name, fn, staged.rest, staged.graph, { hasAux, strict });
-    const graph = gradGraph(staged.graph, [...active, ...staged.captures.map(() => false)]);
+    const places = outside?.leaves.map((x) => staged.captures.findIndex((y) => isSame(x, y)));
+    const graph = gradGraph(staged.graph, [...active, ...staged.captures.map((_, i) => Boolean(places?.includes(i)))]);
     observeTransform({ name: label, transform: "grad", graph });
     const results = runGraph(graph, [...flat.leaves, ...staged.captures], label);
     const primals = staged.graph.outputs.length;
+    const given = results.slice(primals);
     return {
       value: unflatten(staged.rest, results.slice(0, primals)),
-      gradients: gradientTree(flat, active, results.slice(primals), argnums),
+      gradients: outside && places ? outsideTree(outside, places, given) : gradientTree(flat, active, given, argnums),
     };
   };
+}
+
+/** The tensors of `wrt`. Throws for what has no gradient. */
+function outsideOf(name: string, fn: AnyFunction, wrt: unknown): Flat<Tensor> {
+  const flat = flatten(wrt, isLeaf);
+  flat.leaves.forEach((x, i) => {
+    const path = showPath(flat.paths[i]!, "wrt");
+    if (!(x instanceof Tensor)) {
+      throw new TraceError(
+        `${name} of ${nameOf(fn)}: ${path} is ${typeof x === "object" ? "no tensor" : `a ${typeof x}`}, but tensors that the function reads are wanted\n` +
+          `  numbers and typed arrays are copied when they are read: make tensors of them first${hereText()}`,
+      );
+    }
+    if (x.dtype !== "f32") {
+      throw new DTypeError(
+        `${name} of ${nameOf(fn)}: ${path} is ${showAval(x.aval)}, and only f32 has a gradient\n  leave it out of wrt${hereText()}`,
+      );
+    }
+  });
+  return flat as Flat<Tensor>;
+}
+
+/** Two tensors stand for one value. */
+const isSame = (x: Tensor, y: Tensor): boolean =>
+  x === y || (x.traced !== undefined && x.traced.atom === y.traced?.atom);
+
+/** Gradients in the structure of `wrt`; zeros for what was not read. A tensor that occurs twice has the same in both places. */
+function outsideTree({ leaves, def }: Flat<Tensor>, places: readonly number[], given: readonly Tensor[]): unknown {
+  const order = [...new Set(places.filter((at) => at >= 0))].sort((a, b) => a - b);
+  return unflatten(
+    def,
+    leaves.map((x, i) => (places[i]! < 0 ? zeros(x.aval) : given[order.indexOf(places[i]!)]!)),
+  );
 }
 
 function checkFloat(name: string, fn: AnyFunction, flat: FlatArgs, active: readonly boolean[]): void {

@@ -7,9 +7,17 @@ import { replay } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { currentTrace, getExecutor, isLiteral } from "../trace/trace.js";
 
-/** Results of `graph` for `operands`; `label` names the user's function. */
-export function runGraph(graph: Graph, operands: readonly Operand[], label: string): Tensor[] {
-  if (!currentTrace()) return getExecutor().run(graph, operands, label);
+/**
+ * Results of `graph` for `operands`; `label` names the user's function. The caller gives up the operands at the positions
+ * `donated`; within a trace that means nothing.
+ */
+export function runGraph(
+  graph: Graph,
+  operands: readonly Operand[],
+  label: string,
+  donated?: readonly number[],
+): Tensor[] {
+  if (!currentTrace()) return getExecutor().run(graph, operands, label, donated);
   return replay(graph, operands).map((x) => (isLiteral(x) ? fill(x, []) : x));
 }
 

@@ -48,4 +48,18 @@ export {
   swapAxes,
   transpose,
 } from "./shape.js";
+export {
+  argsort,
+  lexsort,
+  median,
+  percentile,
+  type QuantileOptions,
+  quantile,
+  type SortOptions,
+  type SortTogetherOptions,
+  sort,
+  sortTogether,
+  topK,
+  unique,
+} from "./sort.js";
 export { type IndexSpec, putAlongAxis, type Update, type UpdateOptions } from "./update.js";

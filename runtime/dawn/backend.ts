@@ -1,11 +1,11 @@
 // The Dawn backend: runs programs on one device.
 import type { Aval } from "../../compiler/core/aval.js";
-import { castNumber, type DType, type TypedArray } from "../../compiler/core/dtype.js";
+import type { TypedArray } from "../../compiler/core/dtype.js";
 import { DeviceError, InternalError, type LanewiseError } from "../../compiler/core/errors.js";
 import { filled } from "../../compiler/core/ndarray.js";
 import type { Graph, Literal } from "../../compiler/ir/graph.js";
 import type { DeviceLimits } from "../../compiler/ir/program.js";
-import type { Backend, Compile, DeviceInfo, Input } from "../backend.js";
+import type { Backend, Compile, DeviceInfo, Donated, Input } from "../backend.js";
 import { budget } from "../budget.js";
 import { tally } from "../counters.js";
 import { Lru } from "../lru.js";
@@ -13,10 +13,11 @@ import { announceCompile, ProgramCache } from "../programs.js";
 import { Storage } from "../storage.js";
 import { checkPresent, lostError } from "../value.js";
 import { BindGroupCache } from "./bindings.js";
+import { bitsOf } from "./bits.js";
 import { type BufferOwner, BufferPool, type DeviceBuffer } from "./buffers.js";
 import type { OpenDevice } from "./device.js";
-import { PipelineCache } from "./pipelines.js";
 import { drive } from "./drive.js";
+import { PipelineCache } from "./pipelines.js";
 import { type Action, checkPeak, type Prepared, prepare, type Step } from "./prepare.js";
 import { blame, guard } from "./risk.js";
 import { Batch, Stream } from "./stream.js";
@@ -25,6 +26,11 @@ import { BUFFER_USAGE } from "./usage.js";
 
 /** The word that says whether a loop goes on. */
 const FLAG: Aval = { dtype: "u32", shape: [] };
+
+/** Storages whose buffers outputs take, by the output. */
+type Given = ReadonlyMap<number, Storage>;
+
+const nothing: Given = new Map();
 
 /** Scalars on the device at a time. */
 const SCALARS = 256;
@@ -85,52 +91,52 @@ export class DawnBackend implements Backend, BufferOwner {
     return this.#open.lost;
   }
 
-  execute(graph: Graph, inputs: readonly Input[], label: string): Storage[] {
-    this.#open.checkRunning();
-    const program = this.#programs.get(graph) ?? this.#prepare(graph, label);
-    checkPeak(program);
-    for (const { pipeline } of program.steps) if (pipeline.risk?.error) throw pipeline.risk.error;
-    budget.reserve(program.totalOutputBytes);
+  execute(graph: Graph, inputs: readonly Input[], label: string, donated?: Donated): Storage[] {
+    const program = this.#programFor(graph, label, donated?.inputs);
+    const given = this.#begin(program, inputs, donated);
     const slots = this.#slots;
     slots.length = 0;
     try {
-      this.#placeAll(program, inputs, slots);
-      this.#encode(program, slots, inputs.length);
+      this.#placeAll(program, inputs, given, slots);
+      this.#encode(program, slots, inputs.length, given);
     } finally {
       this.#freeEvicted();
     }
+    for (const storage of given.values()) storage.take();
     return this.#results(program, inputs, slots);
   }
 
-  isDriven(graph: Graph, label: string): boolean {
-    return (this.#programs.get(graph) ?? this.#prepare(graph, label)).isDriven;
+  isDriven(graph: Graph, label: string, donated?: readonly number[]): boolean {
+    return this.#programFor(graph, label, donated).isDriven;
   }
 
-  async drive(graph: Graph, inputs: readonly Input[], label: string): Promise<Storage[]> {
-    this.#open.checkRunning();
-    const program = this.#programs.get(graph) ?? this.#prepare(graph, label);
-    checkPeak(program);
-    for (const { pipeline } of program.steps) if (pipeline.risk?.error) throw pipeline.risk.error;
-    budget.reserve(program.totalOutputBytes);
+  async drive(graph: Graph, inputs: readonly Input[], label: string, donated?: Donated): Promise<Storage[]> {
+    const program = this.#programFor(graph, label, donated?.inputs);
+    const given = this.#begin(program, inputs, donated);
     const slots: DeviceBuffer[] = [];
     const first = inputs.length + program.outputBytes.length;
     try {
-      this.#placeAll(program, inputs, slots);
-      slots.length = inputs.length;
-      for (const bytes of [...program.outputBytes, ...program.scratchBytes]) slots.push(this.#pool.acquire(bytes));
+      this.#placeAll(program, inputs, given, slots);
+      this.#addOutputs(program, slots, inputs.length, given);
+      for (const bytes of program.scratchBytes) slots.push(this.#pool.acquire(bytes));
+      let before: (() => void) | undefined = () => this.#copyKept(program, slots, inputs.length, given);
       await drive(program.actions, {
-        encode: (actions) => this.#encodeActions(actions, program.steps, slots, inputs.length),
+        encode: (actions) => {
+          this.#encodeActions(actions, program, slots, inputs.length, before);
+          before = undefined;
+        },
         isSet: async (slot) => (await this.read(slots[slot]!, FLAG))[0] === 1,
       });
     } finally {
       for (const buffer of slots.splice(first)) this.#pool.release(buffer);
       this.#freeEvicted();
     }
+    for (const storage of given.values()) storage.take();
     return this.#results(program, inputs, slots);
   }
 
-  async prepare(graph: Graph, label: string): Promise<void> {
-    const { steps } = this.#programs.get(graph) ?? this.#prepare(graph, label);
+  async prepare(graph: Graph, label: string, donated?: readonly number[]): Promise<void> {
+    const { steps } = this.#programFor(graph, label, donated);
     for (const { pipeline } of steps) {
       const { risk } = pipeline;
       await risk?.known;
@@ -167,23 +173,53 @@ export class DawnBackend implements Backend, BufferOwner {
     this.device.destroy();
   }
 
-  #prepare(graph: Graph, label: string): Prepared {
-    return this.#programs.getOrMake(graph, () => {
-      const program = this.#compile(graph, this.limits);
+  #programFor(graph: Graph, label: string, donated: readonly number[] = []): Prepared {
+    const known = this.#programs.get(graph, donated);
+    if (known) return known;
+    const make = (): Prepared => {
+      const program = this.#compile(graph, this.limits, donated);
       tally.programsCompiled++;
-      announceCompile({ graph, program, limits: this.limits, label });
+      announceCompile({ graph, program, limits: this.limits, donated, label });
       return prepare(graph, program, this.#pipelines, this);
-    });
+    };
+    return this.#programs.getOrMake(graph, make, donated);
   }
 
-  /** Puts the buffers of the operands that are read in their slots. */
-  #placeAll({ graph, reads }: Prepared, inputs: readonly Input[], slots: DeviceBuffer[]): void {
+  /** Throws where the call cannot run, and says which outputs take the memory of which inputs. */
+  #begin(program: Prepared, inputs: readonly Input[], donated: Donated | undefined): Given {
+    this.#open.checkRunning();
+    checkPeak(program);
+    for (const { pipeline } of program.steps) if (pipeline.risk?.error) throw pipeline.risk.error;
+    const given = donated ? this.#given(program, inputs, donated.free) : nothing;
+    budget.reserve(program.outputBytes.reduce((sum, bytes, k) => (given.has(k) ? sum : sum + bytes), 0));
+    return given;
+  }
+
+  /** Inputs that will be on the device and that outputs take the memory of, by the output. */
+  #given({ donations, reads, outputBytes }: Prepared, inputs: readonly Input[], free: ReadonlySet<number>): Given {
+    const given = new Map<number, Storage>();
+    donations.forEach((donation, k) => {
+      if (!donation) return;
+      const { input } = donation;
+      const x = inputs[input]!;
+      if (x instanceof Storage && free.has(input) && (reads[input] || x.resident?.place === this)) {
+        given.set(k, x);
+        tally.bytesDonated += outputBytes[k]!;
+      } else tally.donationsKept++;
+    });
+    return given;
+  }
+
+  /** Puts the buffers of the operands that are read, or given, in their slots. */
+  #placeAll(program: Prepared, inputs: readonly Input[], given: Given, slots: DeviceBuffer[]): void {
+    const { graph, reads, donations } = program;
     for (let i = 0; i < inputs.length; i++) {
       const x = inputs[i]!;
       const { aval } = graph.inputs[i]!;
       if (reads[i]) slots[i] = this.#place(x, aval);
       else if (x instanceof Storage) checkPresent(x, aval);
     }
+    for (const [k, { resident }] of given) slots[donations[k]!.input] = resident as DeviceBuffer;
   }
 
   #freeEvicted(): void {
@@ -240,31 +276,59 @@ export class DawnBackend implements Backend, BufferOwner {
   }
 
   /** Adds buffers for outputs to `slots`, and encodes the dispatches. */
-  #encode({ steps, actions, scratchBytes, outputBytes }: Prepared, slots: DeviceBuffer[], inputs: number): void {
-    slots.length = inputs;
-    for (const bytes of outputBytes) slots.push(this.#pool.acquire(bytes));
-    if (steps.length === 0) return;
+  #encode(program: Prepared, slots: DeviceBuffer[], inputs: number, given: Given): void {
+    this.#addOutputs(program, slots, inputs, given);
+    if (program.steps.length === 0) return;
     const outputs = slots.length;
-    for (const bytes of scratchBytes) slots.push(this.#pool.acquire(bytes));
-    this.#encodeActions(actions, steps, slots, inputs);
+    for (const bytes of program.scratchBytes) slots.push(this.#pool.acquire(bytes));
+    this.#encodeActions(program.actions, program, slots, inputs, () => this.#copyKept(program, slots, inputs, given));
     for (let i = slots.length - 1; i >= outputs; i--) this.#pool.release(slots[i]!);
     slots.length = outputs;
   }
 
-  /** Encodes without looking at the device in between. `steps` are those of the whole program. */
+  #addOutputs({ outputBytes, donations }: Prepared, slots: DeviceBuffer[], inputs: number, given: Given): void {
+    slots.length = inputs;
+    for (let k = 0; k < outputBytes.length; k++) {
+      slots.push(given.has(k) ? slots[donations[k]!.input]! : this.#pool.acquire(outputBytes[k]!));
+    }
+  }
+
+  /** Where an output is written in place of an input that others still need, it begins as a copy of it. */
+  #copyKept({ donations, outputBytes }: Prepared, slots: readonly DeviceBuffer[], inputs: number, given: Given): void {
+    donations.forEach((donation, k) => {
+      if (!donation?.inPlace || given.has(k)) return;
+      const { batch } = this.stream;
+      const [from, to] = [slots[donation.input]!, slots[inputs + k]!];
+      for (const buffer of [from, to]) {
+        buffer.usedIn = batch.id;
+        if (buffer.risk) batch.add(buffer.risk);
+      }
+      this.stream.copy(from.gpu, 0, to.gpu, outputBytes[k]!);
+    });
+  }
+
+  /** Encodes some actions of a program without looking at the device in between; `before` encodes what comes first. */
   #encodeActions(
     actions: readonly Action[],
-    steps: readonly Step[],
+    { steps, donations }: Prepared,
     slots: readonly DeviceBuffer[],
     inputs: number,
+    before?: () => void,
   ): void {
     // Dawn drops a batch as a whole: what it may refuse stands alone in one
     const isFresh = isRisky(steps, slots, inputs);
     if (isFresh) this.stream.flush();
     const { batch } = this.stream;
     batch.isFresh = isFresh;
+    for (const donation of donations) {
+      const risk = donation?.inPlace && slots[donation.input]!.batch.risk; // what is read there may have failed
+      if (risk) batch.add(risk);
+    }
     for (let i = inputs; i < slots.length; i++) slots[i]!.batch = batch;
-    const encode = (): void => this.#encodeAll(actions, slots, batch);
+    const encode = (): void => {
+      before?.();
+      this.#encodeAll(actions, slots, batch);
+    };
     if (isFresh) batch.add(guard(this.device, blame("bind buffers"), encode).risk);
     else encode();
     if (isFresh) this.stream.flush();
@@ -275,9 +339,7 @@ export class DawnBackend implements Backend, BufferOwner {
     for (const action of actions) {
       if (!("kind" in action)) this.#encodeStep(action, slots, batch);
       else if (action.kind === "while") throw new InternalError("a loop with an open end was encoded");
-      else
-        for (let i = 0; i < action.count; i++)
-          this.#encodeAll(i % 2 === 0 ? action.even : action.odd, slots, batch);
+      else for (let i = 0; i < action.count; i++) this.#encodeAll(i % 2 === 0 ? action.even : action.odd, slots, batch);
     }
   }
 
@@ -336,26 +398,4 @@ function isRisky(steps: readonly Step[], slots: readonly DeviceBuffer[], inputs:
 function share(x: Input): Storage {
   if (x instanceof Storage) return x.retain();
   return Storage.given(filled(x.aval.dtype, [], (x as Literal).value).data);
-}
-
-const word = new ArrayBuffer(4);
-const asFloat = new Float32Array(word);
-const asInteger = new Int32Array(word);
-const asUnsigned = new Uint32Array(word);
-
-/** The 32 bits that hold `x` on the device. */
-function bitsOf(x: number, dtype: DType): number {
-  switch (dtype) {
-    case "f32":
-      asFloat[0] = x;
-      break;
-    case "i32":
-      asInteger[0] = castNumber(x, dtype);
-      break;
-    case "u32":
-    case "bool":
-      asUnsigned[0] = castNumber(x, dtype);
-      break;
-  }
-  return asUnsigned[0]!;
 }

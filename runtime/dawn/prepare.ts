@@ -4,7 +4,7 @@ import { DEVICE_ELEMENT_BYTES } from "../../compiler/core/dtype.js";
 import { MemoryError } from "../../compiler/core/errors.js";
 import { sizeOf } from "../../compiler/core/shape.js";
 import type { Graph } from "../../compiler/ir/graph.js";
-import type { BufferRef, DeviceLimits, Program, ResultRef } from "../../compiler/ir/program.js";
+import type { BufferRef, DeviceLimits, Donation, Program, ResultRef } from "../../compiler/ir/program.js";
 import { hereText } from "../../compiler/trace/here.js";
 import { budget, showBytes } from "../budget.js";
 import type { BindGroup } from "./bindings.js";
@@ -48,7 +48,8 @@ export interface Prepared {
   /** Whether some step reads the input; the others need not be on the device. */
   readonly reads: readonly boolean[];
   readonly outputBytes: readonly number[];
-  readonly totalOutputBytes: number;
+  /** By output: the input whose memory it may take. */
+  readonly donations: readonly (Donation | undefined)[];
   readonly scratchBytes: readonly number[];
   readonly peakBytes: number;
 }
@@ -61,7 +62,7 @@ export function prepare(
   device: { readonly name: string; readonly limits: DeviceLimits },
 ): Prepared {
   checkSizes(graph, program, device);
-  const { outputBytes, scratchBytes, results, peakBytes } = program;
+  const { outputBytes, scratchBytes, results, peakBytes, donations = [] } = program;
   const firstOf = { input: 0, output: graph.inputs.length, scratch: graph.inputs.length + outputBytes.length };
   const slotOf = ({ kind, index }: BufferRef): number => firstOf[kind] + index;
   const byDispatch = program.dispatches.map((dispatch): Step | undefined => {
@@ -79,9 +80,21 @@ export function prepare(
     });
   const actions = actionsOf(program.schedule);
   const used = new Set(steps.flatMap(({ slots }) => slots));
+  for (const { input, inPlace } of donations) if (inPlace) used.add(input);
   const reads = graph.inputs.map((_, i) => used.has(i));
-  const totalOutputBytes = outputBytes.reduce((sum, n) => sum + n, 0);
-  return { graph, steps, actions, isDriven: actions.some(isDriven), results, reads, outputBytes, totalOutputBytes, scratchBytes, peakBytes };
+  const byOutput = outputBytes.map((_, k) => donations.find(({ output }) => output === k));
+  return {
+    graph,
+    steps,
+    actions,
+    isDriven: actions.some(isDriven),
+    results,
+    reads,
+    outputBytes,
+    donations: donations.length > 0 ? byOutput : [],
+    scratchBytes,
+    peakBytes,
+  };
 }
 
 /** There is a loop in it whose end only the device knows. */

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { type DType, numpy, Tensor, tensor } from "lanewise";
 
-interface EncodedArray {
+export interface EncodedArray {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly data: readonly (number | string)[];
@@ -61,7 +61,7 @@ export function callMethod({ call }: GoldenCase, args: readonly unknown[]): Tens
 const isArray = (x: unknown): x is EncodedArray => typeof x === "object" && x !== null && "data" in x;
 
 /** Arguments as they are passed: encoded arrays become tensors. */
-function decode(x: unknown): unknown {
+export function decode(x: unknown): unknown {
   if (isArray(x)) return tensor(x.data.map(Number), { dtype: x.dtype, shape: x.shape });
   if (Array.isArray(x)) return x.map(decode);
   if (typeof x !== "object" || x === null) return x;

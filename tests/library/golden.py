@@ -615,6 +615,45 @@ case("ones", [[2], {"dtype": "u32"}], [1, 1], U)
 case("zerosLike", [draw(I, 2, 2)], np.zeros((2, 2)), I)
 case("onesLike", [draw(B, 3)], np.ones(3), B)
 
+# --- sorting ---------------------------------------------------------------------------------------------------------
+
+
+def ties(dtype, *shape):
+    """Few different numbers; floats with NaN, infinities and both zeros."""
+    if dtype != F:
+        return draw(dtype, *shape, low=0 if dtype == U else -3, high=3)
+    return rng.choice(np.array([-np.inf, -2, -0.0, 0, 0.5, 3, np.inf, np.nan], F), shape).astype(F)
+
+
+for dtype in (F, I, U, B):
+    for shape in ((7,), (3, 4), (2, 3, 5), (1,), (0,), (2, 0)):
+        x = ties(dtype, *shape)
+        for axis in range(-1, x.ndim):
+            case("sort", [x, axis], np.sort(x, axis, kind="stable"), dtype)
+            case("argsort", [x, axis], np.argsort(x, axis, kind="stable"), I)
+    x = ties(dtype, 3, 4)
+    case("sort", [x, None], np.sort(x, None, kind="stable"), dtype)
+    case("argsort", [x, None], np.argsort(x, None, kind="stable"), I)
+    keys = [ties(dtype, 2, 9) for _ in range(3)]
+    for axis in (0, 1):
+        case("lexsort", [keys, axis], np.lexsort(keys, axis), I)
+x = draw(F, 3000)
+case("argsort", [x], np.argsort(x, kind="stable"), I)
+for shape in ((7,), (3, 4), (1, 5)):
+    for dtype in (F, I):
+        x = draw(dtype, *shape)
+        for axis in (None, *range(x.ndim)):
+            case("median", [x, axis], np.median(x, axis))
+            case("quantile", [x, [0, 0.3, 1], axis], np.quantile(x.astype(F), [0, 0.3, 1], axis))
+            case("percentile", [x, 40, axis, {"keepDims": True}], np.percentile(x.astype(F), 40, axis, keepdims=True))
+x = draw(F, 2, 6)
+for method in ("linear", "lower", "higher", "nearest", "midpoint"):
+    for q in (0.1, 0.5, 0.77):
+        case("quantile", [x, q, 1, {"method": method}], np.quantile(x, q, 1, method=method))
+x[0, 2] = np.nan
+case("median", [x, 1], np.median(x, 1))
+case("quantile", [x, 0.25, 0], np.quantile(x, 0.25, 0))
+
 text = "".join(json.dumps(c, separators=(",", ":")) + "\n" for c in cases)
 Path(__file__).with_name("golden.jsonl").write_text(text)
 print(f"{len(cases)} cases, {len(text)} bytes")

@@ -15,6 +15,8 @@ function fake(kind: "gpu" | "cpu", isSoftware: boolean): Fake {
     name,
     lost: undefined,
     execute: () => [],
+    isDriven: () => false,
+    drive: async () => [],
     prepare: async () => undefined,
   };
 }

@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { compileGraph } from "../../compiler/compile.js";
-import { DeviceError, DisposedError, ValueError } from "../../compiler/core/errors.js";
+import { DeviceError, DisposedError, DonatedError, ValueError } from "../../compiler/core/errors.js";
 import { type Graph, literal, newEqn, newVar } from "../../compiler/ir/graph.js";
 import { findOp } from "../../compiler/ir/op.js";
 import { add, mul } from "../../compiler/ops/arithmetic.js";
@@ -66,6 +66,33 @@ describe.each(hasGpu ? (["cpu", "gpu"] as const) : (["cpu"] as const))("on the %
       expect(() => run(graph, x)).toThrow(DisposedError);
       await executor.ready();
     }
+  });
+
+  test("the memory of a donated operand is used in its turn, and only where nobody else needs it", async () => {
+    const { executor, run, given } = executorOn(kind);
+    const graph = double(4);
+    const give = (x: Tensor): Tensor => {
+      const [y] = executor.run(graph, [x], "f", [0]);
+      x.donate({ to: "f", argument: "x" });
+      return y!;
+    };
+    const before = counters();
+    for (const when of ["before", "after"]) {
+      const x = run(graph, given(1, 2, 3, 4)); // queued before the device is there
+      const other = run(graph, x);
+      const y = give(x);
+      const z = give(y);
+      const w = run(graph, z);
+      const read = z.data();
+      const last = give(z);
+      expect(() => run(graph, z), when).toThrow(DonatedError);
+      expect(await read, when).toEqual(Float32Array.of(8, 16, 24, 32));
+      expect(await other.toArray(), when).toEqual([4, 8, 12, 16]);
+      for (const result of [w, last]) expect(await result.toArray(), when).toEqual([16, 32, 48, 64]);
+      await executor.ready();
+    }
+    // before, z waits for a read when it is donated; after, its elements are still being copied
+    if (kind === "gpu") expect(countersSince(before)).toMatchObject({ bytesDonated: 4 * 16, donationsKept: 2 });
   });
 
   test("memory that is dropped before its work was done is counted back", async () => {

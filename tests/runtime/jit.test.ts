@@ -4,6 +4,7 @@ import {
   add,
   counters,
   DTypeError,
+  grad,
   jit,
   LanewiseError,
   ones,
@@ -43,7 +44,7 @@ describe("a function is traced", () => {
 
   test("anew for another shape, dtype, number of arguments or structure", () => {
     const fn = counted((..._args: unknown[]) => 0);
-    const f = jit(fn) as unknown as (...args: unknown[]) => Tensor;
+    const f = jit(fn, { retraceWarning: false }) as unknown as (...args: unknown[]) => Tensor;
     const calls: readonly (readonly unknown[])[] = [
       [ones([2])],
       [ones([3])],
@@ -109,7 +110,7 @@ describe("static arguments", () => {
 
   test("are equal as data, functions and other objects by identity", () => {
     const fn = counted((_config: unknown) => 0);
-    const f = jit(fn, { staticArgnums: 0 }) as unknown as (config: unknown) => Tensor;
+    const f = jit(fn, { staticArgnums: 0, retraceWarning: false }) as unknown as (config: unknown) => Tensor;
     const [date, map] = [new Date(0), new Map()];
     const id = (): number => 0;
     const different: readonly unknown[] = [
@@ -310,6 +311,30 @@ describe("results are those of the function itself", () => {
   });
 });
 
+describe("jit of what other transforms made", () => {
+  test("is traced once, whatever is inside", async () => {
+    const fn = counted((x: Tensor, y: Tensor) => x.mul(y).sum());
+    const f = jit(vmap(grad(jit(fn)), [0, null]));
+    const rows = tensor([
+      [1, 2],
+      [3, 4],
+    ]);
+    expect(await f(rows, tensor([5, 6])).toArray()).toEqual([
+      [5, 6],
+      [5, 6],
+    ]);
+    f(rows, tensor([7, 8]));
+    expect([fn.runs, f.cacheSize]).toEqual([1, 1]);
+    const second = jit(grad(jit(grad((x: Tensor) => x.mul(x).mul(x)))));
+    expect(await second(tensor(2)).item()).toBe(12);
+    const outer = vmap(jit(vmap(jit((x: Tensor) => x.add(1)))));
+    expect(await outer(rows).toArray()).toEqual([
+      [2, 3],
+      [4, 5],
+    ]);
+  });
+});
+
 describe("lower", () => {
   const f = jit((x: Tensor, w: Tensor) => x.matmul(w).add(1).tanh());
   const lowered = f.lower(ones([4, 64]), ones([64, 2]));
@@ -334,6 +359,19 @@ describe("lower", () => {
       .lower(ones([2]))
       .text("simplified");
     expect(again).toMatch(/^after simplify:\ngraph \(a:f32\[2\]\) \{/);
+  });
+
+  test("takes static arguments as a call does", () => {
+    const g = jit((n: number, x: Tensor, mode: string) => (mode === "sum" ? x.sum() : x.slice([0, n])), {
+      staticArgnums: [0, 2],
+    });
+    const ops = (...args: Parameters<typeof g>): string[] => g.lower(...args).graph.eqns.map(({ op }) => op.name);
+    expect(ops(2, ones([3]), "head")).toEqual(["slice"]);
+    expect(ops(2, ones([3]), "sum")).toEqual(["reduceSum"]);
+    expect(g.lower(1, ones([3]), "head").graph.outputs[0]!.aval.shape).toEqual([1]);
+    expect(g.cacheSize).toBe(3);
+    g(1, ones([3]), "head");
+    expect(g.cacheSize).toBe(3);
   });
 
   test("refuses a stage that there is not", () => {
@@ -471,7 +509,7 @@ test("options and functions that are none are refused", () => {
     new LanewiseError("jit: number given, but a function is wanted"),
   );
   expect(() => jit((x: Tensor) => x, { static: [0] } as object)).toThrow(
-    new LanewiseError("jit: there is no option 'static'; there is staticArgnums"),
+    new LanewiseError("jit: there is no option 'static'; there are staticArgnums, donateArgnums, retraceWarning"),
   );
 });
 

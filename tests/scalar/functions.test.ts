@@ -72,6 +72,15 @@ const special: Readonly<Record<string, readonly (readonly [x: number, y: number]
     [-Infinity, 0],
     [100, 1],
   ],
+  erfInv: [
+    [0, 0],
+    [-0, -0],
+    [1, Infinity],
+    [-1, -Infinity],
+    [1.5, NaN],
+    [-Infinity, NaN],
+    [2 ** -100, (2 ** -100 * Math.sqrt(Math.PI)) / 2],
+  ],
   tanh: [
     [0, 0],
     [-0, -0],

@@ -14,7 +14,7 @@ export function faultsOfFused({ graph, kernels, memory }: FusedGraph, limits: De
   for (const { name, kind, roots, loads, stores, size, why } of kernels) {
     for (const v of loads) if (!stored.has(v)) faults.push(`${name} loads what no earlier kernel stored`);
     // an equation by itself stores results of any size, and its dispatches bind what each of them needs
-    const alone = kind === "opaque" || kind === "region";
+    const alone = kind === "opaque" || kind === "region" || kind === "lanes";
     for (const v of stores) {
       if (stored.has(v)) faults.push(`${name} stores what was there before`);
       if (!alone && sizeOf(v.aval.shape) !== size)

@@ -41,6 +41,7 @@ export const floatFunctions: readonly FloatFunction[] = [
   define("sinh", 1.7, Math.sinh, [88.72283, 89.41598, 90]),
   define("cosh", 1.5, Math.cosh, [88.72283, 89.41598, 90]),
   define("erf", 1.4, erf, [0.9, 3.9192059, 3.95, 2 ** -60]),
+  define("erfInv", 3.7, erfInv, [0.5, 0.75, 0.99663, 1 - 2 ** -24, 2 ** -60]),
   define("log", 1, Math.log, [Math.SQRT1_2, Math.SQRT2, 0.9999, 1.0001]),
   define("log2", 1.4, Math.log2, [Math.SQRT1_2, Math.SQRT2, 0.9999, 1.0001]),
   define("log1p", 1, Math.log1p, [Math.SQRT1_2 - 1, Math.SQRT2 - 1, -0.99999, 2 ** 100]),
@@ -65,6 +66,18 @@ function logistic(x: number): number {
 function acosh(x: number): number {
   if (x < 1) return Number.NaN;
   return x < 2 ? Math.log1p(x - 1 + Math.sqrt((x - 1) * (x + 1))) : Math.acosh(x);
+}
+
+/** Newton's method, from a start that is good to 2^-8 (Winitzki 2008). Near ±1 on erfc = 1 - erf, in f64 still to 2^-28. */
+function erfInv(x: number): number {
+  if (x === 0 || Number.isNaN(x)) return x;
+  if (Math.abs(x) >= 1) return Math.abs(x) === 1 ? x * Infinity : NaN;
+  const log = Math.log1p(-x * x);
+  const a = 4.33 + log / 2;
+  let y = Math.sign(x) * Math.sqrt(Math.max(0, Math.sqrt(a * a - log / 0.147) - a));
+  if (Math.abs(x) < 1e-3) y = (Math.sqrt(PI) / 2) * (x + (PI / 12) * x ** 3);
+  else for (let i = 0; i < 6; i++) y -= (erf(y) - x) * (Math.sqrt(PI) / 2) * Math.exp(y * y);
+  return y;
 }
 
 /** 2/√π e^(-x²) Σ 2ⁿ x^(2n+1) / (2n+1)!!, all of whose terms have one sign. */

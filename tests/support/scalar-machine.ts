@@ -81,6 +81,10 @@ function instruction(x: Scalar, slotOf: (x: Scalar) => number, looseness: Loosen
         return (v) => round(flush(v[a]!) * flush(v[b]!));
       case "div":
         return (v) => round(off(flush(v[a]!) / flush(v[b]!), looseness.division));
+      case "fma":
+        return (v) => round(v[a]! * v[b]! + v[c]!);
+      case "rem":
+        return (v) => flush(flush(v[a]!) % flush(v[b]!));
       case "sqrt":
         return (v) => round(off(Math.sqrt(flush(v[a]!)), looseness.root));
       case "neg":
@@ -147,6 +151,10 @@ function instruction(x: Scalar, slotOf: (x: Scalar) => number, looseness: Loosen
       return (v) => whole(v[a]! << (v[b]! & 31));
     case "shr":
       return x.type === "i32" ? (v) => v[a]! >> (v[b]! & 31) : (v) => v[a]! >>> (v[b]! & 31);
+    case "popcount":
+      return (v) => (v[a]! >>> 0).toString(2).replaceAll("0", "").length;
+    case "clz":
+      return (v) => 32 - (v[a] === 0 ? 0 : (v[a]! >>> 0).toString(2).length);
     case "eq":
       return (v) => (v[a] === v[b] ? 1 : 0);
     case "lt":
