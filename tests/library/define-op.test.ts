@@ -157,7 +157,9 @@ test("an op without a batching rule runs lane by lane", async () => {
   const last = defineOp({
     name: "last",
     typeOf: ([v]) => ({ dtype: v!.dtype, shape: [] }),
-    cpu: ([v], [y]) => void (y!.data[0] = v!.data.at(-1)!),
+    cpu([v], [y]) {
+      y!.data[0] = v!.data.at(-1)!;
+    },
     kernel: ([v]) => ({
       wgsl: `@compute @workgroup_size(1) fn main() { out0[0] = in0[${v!.shape[0]! - 1}]; }`,
       workgroups: [1],
