@@ -83,7 +83,7 @@ function batchEqn(eqn: Eqn, args: readonly Batched[], laneAxis: LaneAxis): reado
       return [op.batch(args, params, size)];
     }
     case "opaque":
-      return op.batch ? op.batch(args, params, size) : batchLaneByLane(eqn, args, size);
+      return op.batch ? op.batch(args, params, size, laneAxis) : batchLaneByLane(eqn, args, size);
     case "region":
       return op.batch(args, params, laneAxis, transforms);
     case "collective":
