@@ -72,6 +72,7 @@ const checked: Readonly<Record<string, readonly [cpu: number, gpu: number]>> = {
   rosenbrock: [6, 6],
   maml: [3, 3],
   "per-example-gradients": [14, 15],
+  "neural-ode": [6, 6],
 };
 
 describe.each(Object.entries(checked))("%s", (name, [cpu, gpu]) => {
