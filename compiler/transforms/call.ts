@@ -143,7 +143,7 @@ export function checkOptions(transform: string, options: object, known: readonly
 }
 
 /** What has a method `forward`: a module stands for that method. */
-export interface Forwarding<A extends readonly unknown[] = never[], R = unknown> {
+interface Forwarding<A extends readonly unknown[] = never[], R = unknown> {
   forward(...args: A): R;
 }
 
