@@ -3,26 +3,11 @@
 //   npm run example
 //
 // Every step prints what was computed beside what is expected. The program ends with exit code 1 if anything differs.
-import {
-  counters,
-  currentDevice,
-  dot,
-  eye,
-  grad,
-  jit,
-  type Nested,
-  sin,
-  stack,
-  type Tensor,
-  tensor,
-  vjp,
-  vmap,
-} from "lanewise";
+import { counters, currentDevice, dot, eye, grad, jit, sin, stack, type Tensor, tensor, vjp, vmap } from "lanewise";
+import { check, finish, heading, isClose, report, showDevice } from "./support/check.js";
 
-let failures = 0;
-
+await showDevice();
 const device = await currentDevice();
-console.log(`Running on ${device.kind === "gpu" ? `the GPU ${device.name}` : "the CPU"}.`);
 
 heading("One example");
 
@@ -217,43 +202,9 @@ await check("the Jacobian of convolve(x, w), by vmap of vjp", jacobian, [
   [0, 0, 1, 2, 3],
 ]);
 
-console.log(failures === 0 ? "\nAll is as expected." : `\n${failures} results differ from what is expected.`);
-process.exitCode = failures === 0 ? 0 : 1;
+finish();
 
-// What the steps above are checked, timed and printed with.
-
-function heading(title: string): void {
-  console.log(`\n${title}\n${"─".repeat(title.length)}`);
-}
-
-function report(title: string, isRight: boolean, computed: string, expected: string): void {
-  if (!isRight) failures++;
-  console.log(`${isRight ? "✓" : "✗"} ${title}`);
-  console.log(`    computed ${computed.replaceAll("\n", "\n             ")}`);
-  console.log(`    expected ${expected.replaceAll("\n", "\n             ")}`);
-}
-
-/** Within 1e-5 of what is expected, relative to it where it is large. */
-function isClose(a: number, b: number): boolean {
-  return Math.abs(a - b) <= 1e-5 * Math.max(1, Math.abs(b));
-}
-
-async function check(title: string, result: Tensor, expected: Nested): Promise<void> {
-  const computed = await result.toArray();
-  report(title, isCloseNested(computed, expected), show(computed), show(expected));
-}
-
-function isCloseNested(a: Nested, b: Nested): boolean {
-  if (!Array.isArray(a) || !Array.isArray(b)) return typeof a === "number" && typeof b === "number" && isClose(a, b);
-  return a.length === b.length && a.every((item, i) => isCloseNested(item, b[i]!));
-}
-
-/** Matrices each on a line. */
-function show(nested: Nested): string {
-  const isStack = Array.isArray(nested) && Array.isArray(nested[0]) && Array.isArray(nested[0][0]);
-  const rounded = (_key: string, x: unknown): unknown => (typeof x === "number" ? Number(x.toPrecision(7)) : x);
-  return isStack ? nested.map(show).join("\n") : JSON.stringify(nested, rounded).replaceAll(",", ", ");
-}
+// What the steps above are checked and timed with.
 
 /** Compares every element of results that follow one another with numbers in 64 bits. */
 async function checkAll(title: string, results: readonly Tensor[], expected: Float64Array): Promise<void> {

@@ -55,6 +55,40 @@ describe("vmap-tutorial", () => {
   );
 });
 
+describe("define-op", () => {
+  const check = (device: "gpu" | "cpu"): void => {
+    const { status, stdout, all } = runScript("examples/define-op.ts", device);
+    expect(status, all).toBe(0);
+    expect(stdout.match(/✓/g), all).toHaveLength(8);
+  };
+
+  test("is right on the CPU", () => check("cpu"), TIMEOUT_MS);
+
+  gpuTest("is right on the GPU", () => check("gpu"), TIMEOUT_MS);
+});
+
+/** Programs that only check their numbers, with how many they check on the CPU and on the GPU. */
+const checked: Readonly<Record<string, readonly [cpu: number, gpu: number]>> = {
+  rosenbrock: [6, 6],
+  maml: [3, 3],
+  "per-example-gradients": [14, 15],
+  "neural-ode": [6, 6],
+};
+
+describe.each(Object.entries(checked))("%s", (name, [cpu, gpu]) => {
+  const check = (device: "gpu" | "cpu", count: number): void => {
+    const { status, stdout, all } = runScript(`examples/${name}.ts`, device);
+    expect(status, all).toBe(0);
+    expect(stdout).toContain("All is as expected.");
+    expect(stdout).not.toContain("✗");
+    expect(stdout.match(/✓/g)).toHaveLength(count);
+  };
+
+  test("is right on the CPU", () => check("cpu", cpu), TIMEOUT_MS);
+
+  gpuTest("is right on the GPU", () => check("gpu", gpu), TIMEOUT_MS);
+});
+
 describe("image-filters", () => {
   const sizeOf = (path: string): readonly [number, number] => {
     const { width, height } = PNG.sync.read(readFileSync(path));

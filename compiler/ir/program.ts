@@ -22,6 +22,8 @@ export interface Dispatch {
   readonly usesZero: boolean;
   /** Words that the code looks at first, bound behind everything else: it does nothing when one has another value. */
   readonly guards: readonly Guard<BufferRef>[];
+  /** Ops of the user's whose WGSL is in the code. */
+  readonly userOps?: readonly string[];
   readonly workgroups: readonly [x: number, y: number, z: number];
 }
 
@@ -99,6 +101,8 @@ export interface Launch {
   readonly guards?: readonly Guard<Var | Scratch>[];
   /** No guard is put before it. */
   readonly always?: boolean;
+  /** Ops of the user's whose WGSL is in the code. */
+  readonly userOps?: readonly string[];
   readonly workgroups: readonly [x: number, y: number, z: number];
 }
 

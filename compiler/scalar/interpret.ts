@@ -82,8 +82,8 @@ function runElementwise(
   const data = allocate(output.dtype, length, wide);
   // scalar constants stand beside arrays: they are not stepped through
   const steps = inputs.map((x) => (x.data.length === 1 && length !== 1 ? 0 : 1));
-  if (wide && op.wide) {
-    const f = op.wide;
+  const f = op.host ?? (wide ? op.wide : undefined);
+  if (f) {
     for (let i = 0; i < length; i++) data[i] = f(...inputs.map((x, k) => x.data[i * steps[k]!]!));
   } else {
     scalarOf(op, params, inputs, wide)(

@@ -42,11 +42,7 @@ interface PartialGraph {
  * true come from the second part in any case. Nothing is computed twice, but for what is made of constants alone, and
  * where the rule of an op says so.
  */
-function partialEvalGraph(
-  graph: Graph,
-  unknown: readonly boolean[],
-  forced: readonly boolean[] = [],
-): PartialGraph {
+function partialEvalGraph(graph: Graph, unknown: readonly boolean[], forced: readonly boolean[] = []): PartialGraph {
   const waiting = new Set<Var>(graph.inputs.filter((_, i) => unknown[i]));
   const isWaiting = (x: Atom): boolean => x.kind === "var" && waiting.has(x);
   const knownEqns: Eqn[] = [];

@@ -24,6 +24,7 @@ import {
   map,
   maximum,
   ones,
+  psum,
   ShapeError,
   scan,
   setDevice,
@@ -519,6 +520,22 @@ describe("in each other", () => {
       }
     }
     expectNear(await plain([da, db]), [want.a, want.b], "gradient");
+  });
+
+  test("lanes that speak to each other inside of a branch", async () => {
+    const f = vmap(
+      (x: Tensor) =>
+        cond(
+          x.gt(0),
+          (x) => psum(x.square(), "i"),
+          (x) => x,
+          x,
+        ),
+      { axisName: "i" },
+    );
+    expect(await f(tensor([1, -2, 3])).toArray()).toEqual([14, -2, 14]);
+    // of 2 (x0² + x1² + x2²) + x1
+    expect(await grad(f)(tensor([1, -2, 3])).toArray()).toEqual([4, -7, 12]);
   });
 
   test("a while in a choice in a scan, forwards", async () => {
