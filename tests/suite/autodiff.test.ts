@@ -1,6 +1,5 @@
 // Every op record's derivative rules, in f64: tangents against differences, transposes against inner products.
 import { describe, expect, test } from "vitest";
-
 import { derivativeChecks } from "./derivatives.js";
 import { askedOf, type Relation } from "./exclusions.js";
 import { Tally } from "./tally.js";

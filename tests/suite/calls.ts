@@ -1,4 +1,5 @@
-// The calls that the suite makes of every op record there is. No op is named here, nor anywhere in the suite.
+// The calls that the suite makes of every op record there is. No op is named here; those of which a relation does not hold
+// are in exclusions.ts.
 import { type Aval, showAval } from "../../compiler/core/aval.js";
 import type { NDArray } from "../../compiler/core/ndarray.js";
 import { type Atom, type Graph, type Literal, literal, newEqn, newVar, showParams } from "../../compiler/ir/graph.js";

@@ -1,6 +1,5 @@
 // Every op record under vmap of derivatives and derivatives of vmap, on the interpreter.
 import { describe, expect, test } from "vitest";
-
 import { askedOf, type Relation } from "./exclusions.js";
 import { nestedChecks, waysOf } from "./nestings.js";
 import { Tally } from "./tally.js";
