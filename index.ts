@@ -33,9 +33,28 @@ export type { TransformEvent } from "./compiler/transforms/observe.js";
 export { type Axes, type InAxes, type VmapOptions, vmap } from "./compiler/transforms/vmap.js";
 export * from "./library/control/index.js";
 export { type ConvOptions, type ConvTransposeOptions, conv, convTranspose } from "./library/conv.js";
+export type {
+  HostElements,
+  KernelDefinition,
+  KernelDispatch,
+  KernelFunction,
+  KernelSequence,
+  ResultTypes,
+  TensorType,
+} from "./library/define-kernel.js";
+export { defineOp, type ElementwiseDefinition } from "./library/define-op.js";
 export * from "./library/functions.js";
+export * as nn from "./library/nn/index.js";
 export * as numpy from "./library/numpy/index.js";
 export * from "./library/numpy/index.js";
+export {
+  dynamicSlice,
+  dynamicUpdateSlice,
+  type GatherOptions,
+  gather,
+  type ScatterOptions,
+  scatter,
+} from "./library/places.js";
 export {
   type AvgPoolOptions,
   avgPool,

@@ -16,6 +16,7 @@ import { lockstep } from "./passes/lockstep.js";
 import { narrow } from "./passes/narrow.js";
 import { plan } from "./passes/plan.js";
 import { everywhere } from "./passes/rewrite.js";
+import { settle } from "./passes/settle.js";
 import { simplify } from "./passes/simplify.js";
 import { storable } from "./passes/storable.js";
 
@@ -26,6 +27,7 @@ export interface Pass {
 }
 
 export const pipeline: readonly Pass[] = [
+  { name: "settle", run: everywhere(settle) }, // what is dropped need not be compiled
   { name: "inline", run: everywhere(inline) }, // first: passes see what calls do
   { name: "simplify", run: everywhere(simplify) }, // x · 1 hides equal equations from cse
   { name: "fold", run: everywhere(fold) },

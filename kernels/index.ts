@@ -10,6 +10,7 @@ export const templates = {
   "reduce-row": read("reduce-row"),
   matmul: read("matmul"),
   cumulative: read("cumulative"),
+  "cumulative-rows": read("cumulative-rows"),
   "sort-tile": read("sort-tile"),
   "sort-merge": read("sort-merge"),
 } as const;

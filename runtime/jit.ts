@@ -4,15 +4,19 @@ import { LanewiseError } from "../compiler/core/errors.js";
 import { showTree, type TreeDef, unflatten } from "../compiler/core/tree.js";
 import type { Graph } from "../compiler/ir/graph.js";
 import { axisScopeKey } from "../compiler/trace/axis-names.js";
+import { writeBack } from "../compiler/trace/stage.js";
 import { type Operand, Tensor } from "../compiler/trace/tensor.js";
 import { currentTrace, untraced } from "../compiler/trace/trace.js";
+import type { Variable } from "../compiler/trace/variable.js";
 import {
   type AnyFunction,
   type Args,
   argumentName,
+  type Callable,
   checkFunction,
   checkOptions,
   type FlatArgs,
+  fieldsKey,
   flattenArgs,
   nameAfter,
   nameOf,
@@ -57,6 +61,9 @@ interface Entry {
   readonly graph: Graph;
   readonly captures: readonly Tensor[];
   readonly rest: TreeDef;
+  /** Variables whose new values are the last results, and where among the operands their old values are. */
+  readonly writes: readonly Variable[];
+  readonly replaced: readonly number[];
   /** Leaves of donated arguments, and what each leaf is called. */
   readonly donated: readonly number[];
   readonly names: readonly string[];
@@ -85,7 +92,7 @@ function areTensorsOf(args: readonly unknown[], types: readonly Aval[]): args is
  * JavaScript values that `fn` captured are those of the first call; captured tensors are read at every call. A call is
  * one submit to the device and returns at once.
  */
-export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): Jitted<A, R> {
+export function jit<A extends unknown[], R>(fn: Callable<A, R>, options: JitOptions = {}): Jitted<A, R> {
   const target = checkFunction("jit", fn);
   checkOptions("jit", options, ["staticArgnums", "donateArgnums", "retraceWarning"]);
   const statics = positions("staticArgnums", options.staticArgnums);
@@ -103,7 +110,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   let last: { readonly entry: Entry; readonly types: readonly Aval[]; readonly axes: string } | undefined;
 
   const prepare = (args: readonly unknown[], isCall: boolean): Prepared => {
-    const axes = axisScopeKey();
+    const axes = `${axisScopeKey()}${fieldsKey(target)}`;
     if (last && last.axes === axes && areTensorsOf(args, last.types)) {
       if (isCall) watch.hit();
       return { entry: last.entry, leaves: args };
@@ -118,12 +125,15 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     const key = `${axes} ${keyOf(flat, fixed, identities)}`;
     let entry = cache.get(key);
     if (!entry) {
-      const { graph, captures, rest } = stageCall("jit", target, flat, fixed);
+      const { graph, captures, rest, writes } = stageCall("jit", target, flat, fixed, true);
       const names = flat.leaves.map((_, i) => flat.name(i));
       entry = {
         graph,
         captures,
         rest,
+        writes,
+        // what is about to be replaced gives its memory to what replaces it
+        replaced: captures.flatMap((x, i) => (writes.includes(x as Variable) ? [flat.leaves.length + i] : [])),
         names,
         donated: names.flatMap((_, i) => (donated.has(flat.position(i)) ? i : [])),
       };
@@ -142,14 +152,16 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   const jitted = (...args: unknown[]): unknown => {
     const { entry, leaves } = prepare(args, true);
     const operands = entry.captures.length === 0 ? leaves : [...leaves, ...entry.captures];
-    const gives = entry.donated.length > 0 && !currentTrace();
-    const results = runGraph(entry.graph, operands, label, gives ? entry.donated : undefined);
+    const given = [...entry.donated, ...entry.replaced];
+    const gives = given.length > 0 && !currentTrace();
+    const results = runGraph(entry.graph, operands, label, gives ? given : undefined);
     if (gives) {
       for (const i of entry.donated) {
         const x = leaves[i];
         if (x instanceof Tensor) x.donate({ to: label, argument: entry.names[i]! });
       }
     }
+    if (entry.writes.length > 0) writeBack(entry.writes, results.slice(results.length - entry.writes.length));
     return entry.rest.kind === "leaf" ? results[0] : unflatten(entry.rest, results);
   };
   nameAfter(jitted, "jit", target);
@@ -158,8 +170,8 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     lower: {
       value: (...args: unknown[]) =>
         untraced(() => {
-          const { graph, donated: given } = prepare(args, false).entry;
-          return lowerGraph(nameOf(target), graph, given);
+          const { graph, donated: given, replaced } = prepare(args, false).entry;
+          return lowerGraph(nameOf(target), graph, [...given, ...replaced]);
         }),
     },
   });

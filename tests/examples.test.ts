@@ -55,6 +55,18 @@ describe("vmap-tutorial", () => {
   );
 });
 
+describe("define-op", () => {
+  const check = (device: "gpu" | "cpu"): void => {
+    const { status, stdout, all } = runScript("examples/define-op.ts", device);
+    expect(status, all).toBe(0);
+    expect(stdout.match(/✓/g), all).toHaveLength(8);
+  };
+
+  test("is right on the CPU", () => check("cpu"), TIMEOUT_MS);
+
+  gpuTest("is right on the GPU", () => check("gpu"), TIMEOUT_MS);
+});
+
 /** Programs that only check their numbers, with how many they check on the CPU and on the GPU. */
 const checked: Readonly<Record<string, readonly [cpu: number, gpu: number]>> = {
   rosenbrock: [6, 6],

@@ -56,16 +56,19 @@ export function launch(
   const bindings = list.map(declaration);
   const usesZero = needsZero(printer.helpers);
   if (usesZero) bindings.push(`@group(0) @binding(${list.length}) var<uniform> zero: vec4u;`);
+  const foreign = [...printer.foreign.values()];
+  const helpers = [...helperCode(printer.helpers), ...foreign.map((f) => f.wgsl)];
   const [letter, part] = to ? ["a", " part 1"] : from ? ["b", " part 2"] : ["", ""];
   return {
     name: kernel.name + letter,
-    wgsl: header(kernel, names, part) + fill({ bindings, helpers: helperCode(printer.helpers) }),
+    wgsl: header(kernel, names, part) + fill({ bindings, helpers }),
     reads: [...loads.map(({ v }) => v), ...(from ?? [])],
     writes: to ?? kernel.stores,
     ...(to || storesEarly
       ? {}
       : { own: new Set(loads.filter(({ k }) => printer.readsOwnElement(k)).map(({ v }) => v)) }),
     usesZero,
+    ...(foreign.length > 0 ? { userOps: foreign.map((f) => f.op) } : {}),
     workgroups,
   };
 }

@@ -42,6 +42,7 @@ export function emitOpaque(kernel: FusedKernel, limits: DeviceLimits, names: Nam
       reads: reads.map(find),
       writes: writes.map(find),
       usesZero: false,
+      ...(op.isUsers ? { userOps: [op.name] } : {}),
       workgroups,
     };
   });

@@ -18,7 +18,7 @@ import { guardSteps } from "./guards.js";
 type Place = Var | Scratch;
 
 /** A Graph cut into kernels, with their launches. */
-export interface CutGraph {
+interface CutGraph {
   readonly fused: FusedGraph;
   readonly steps: readonly LaunchStep[];
 }

@@ -1,7 +1,7 @@
 // Scalar IR to WGSL: statements in order, short names, no needless parentheses.
 import type { DType } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
-import type { Block, Scalar } from "../ir/scalar.js";
+import type { Block, ForeignFunction, Scalar } from "../ir/scalar.js";
 import { fmaHelper, remHelper } from "./exact.js";
 
 /** WGSL's type of an element in memory. */
@@ -92,11 +92,13 @@ const LOOSE = 1;
 const MAX_DEPTH = 4;
 const MAX_LENGTH = 60;
 
-const arithmetic = new Set(["add", "sub", "mul", "div", "neg", "fma"]);
+const arithmetic = new Set(["call", "add", "sub", "mul", "div", "neg", "fma"]);
 
 /** Prints blocks of one kernel: names and helpers are shared between them. */
 export class WgslPrinter {
   readonly helpers = new Set<string>();
+  /** Functions of the user's that are called, by name. */
+  readonly foreign = new Map<string, ForeignFunction>();
   readonly #read = new Set<number | string>();
   /** Buffers read elsewhere than at the element that is stored afterwards. */
   readonly #readElsewhere = new Set<number | string>();
@@ -411,6 +413,9 @@ export class WgslPrinter {
         return this.#call(`bitcast<${x.type}>`, [a]);
       case "keep":
         return this.#helper("keep", [a]);
+      case "call":
+        this.foreign.set(x.callee!.name, x.callee!);
+        return this.#call(x.callee!.name, x.args);
       case "load": {
         const index = this.#of(a);
         this.#read.add(x.slot!);

@@ -40,6 +40,11 @@ export class MemoryError extends LanewiseError {
   override name = "MemoryError";
 }
 
+/** WGSL of the user's own, given to `defineOp`, that the device's compiler refuses. */
+export class WgslError extends LanewiseError {
+  override name = "WgslError";
+}
+
 /** No device of the wanted kind, or the device refused the work. */
 export class DeviceError extends LanewiseError {
   override name = "DeviceError";

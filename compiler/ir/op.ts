@@ -98,6 +98,8 @@ export interface ElementwiseOp extends OpBase {
   scalar(b: ScalarBuilder, args: readonly Scalar[], params: Params): Scalar;
   /** In f64, where `scalar` is an approximation made for f32. */
   readonly wide?: (...args: number[]) => number;
+  /** One element on the CPU, where `scalar` calls WGSL of the user's. */
+  readonly host?: (...args: number[]) => number;
   /**
    * Number of the operand that the result equals bit for bit, given which operands are constants (undefined for those
    * that are not). Only what holds for NaN, infinities and −0 too.
@@ -211,13 +213,15 @@ export interface OpaqueKernels {
 
 export interface OpaqueOp extends OpBase {
   readonly kind: "opaque";
+  /** Its WGSL comes from the user, and so do mistakes in it. */
+  readonly isUsers?: boolean;
   cpu(inputs: readonly NDArray[], params: Params, context: CpuContext, outputs: readonly Aval[]): NDArray[];
   /** Results that hold no elements need not be written. */
   kernels(inputs: readonly Aval[], outputs: readonly Aval[], params: Params, limits: DeviceLimits): OpaqueKernels;
 }
 
 /** Runs a Graph on host arrays, in the precision of the run that is under way. */
-export type RunGraph = (graph: Graph, inputs: readonly NDArray[]) => NDArray[];
+type RunGraph = (graph: Graph, inputs: readonly NDArray[]) => NDArray[];
 
 /**
  * How an equation runs the Graphs in its params; the compiler asks this, never the name.
@@ -226,7 +230,7 @@ export type RunGraph = (graph: Graph, inputs: readonly NDArray[]) => NDArray[];
  * - while: `WhileParams`; as long as a condition holds.
  * - scan: `ScanParams`; once for each entry of arrays.
  */
-export type RegionForm = "call" | "switch" | "while" | "scan";
+type RegionForm = "call" | "switch" | "while" | "scan";
 
 export interface RegionOp extends OpBase {
   readonly kind: "region";
@@ -305,10 +309,17 @@ export function register<T extends Op>(op: T): T {
   return op;
 }
 
-/** Every op record there is. */
+const users = new Map<string, Op>();
+
+/** Enters a record of the user's, whose name must be free: the parser reads it, but `allOps` does not list it. */
+export function registerUsers(op: Op): void {
+  users.set(op.name, op);
+}
+
+/** Every op record of ours. */
 export const allOps = (): readonly Op[] => [...registry.values()];
 
-export const findOp = (name: string): Op | undefined => registry.get(name);
+export const findOp = (name: string): Op | undefined => registry.get(name) ?? users.get(name);
 
 /** `f32[2,3]` sized shapes are everywhere in samples. */
 export const shaped = (dtype: DType, ...shape: number[]): Aval => ({ dtype, shape: shape as Shape });

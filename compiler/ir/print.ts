@@ -72,9 +72,16 @@ export function showEqn(eqn: Eqn, names: Names): string {
   return `${results.join(", ")} = ${[eqn.op.name, params, ...inputs].filter((s) => s !== "").join(" ")}`;
 }
 
-/** Params without the Graphs among them. */
+/** Params without the Graphs among them; host functions by their names. */
 function plainParams(params: Params): Params {
-  if (regionsOf(params).length === 0) return params;
-  const held = (value: unknown): boolean => isGraph(value) || (Array.isArray(value) && value.some(isGraph));
-  return Object.fromEntries(Object.entries(params).filter(([, value]) => !held(value)));
+  const entries = Object.entries(params);
+  const isHeld = (value: unknown): boolean => isGraph(value) || (Array.isArray(value) && value.some(isGraph));
+  const isFunction = (value: unknown): value is { name: string } => typeof value === "function";
+  if (!entries.some(([, value]) => isHeld(value) || isFunction(value))) return params;
+  return Object.fromEntries(
+    entries.flatMap(([key, value]) => {
+      if (isHeld(value)) return [];
+      return [[key, isFunction(value) ? `@${value.name || "function"}` : value]];
+    }),
+  );
 }

@@ -22,6 +22,8 @@ export interface Dispatch {
   readonly usesZero: boolean;
   /** Words that the code looks at first, bound behind everything else: it does nothing when one has another value. */
   readonly guards: readonly Guard<BufferRef>[];
+  /** Ops of the user's whose WGSL is in the code. */
+  readonly userOps?: readonly string[];
   readonly workgroups: readonly [x: number, y: number, z: number];
 }
 
@@ -35,7 +37,7 @@ export interface Guard<B> {
 export type Step = number | RepeatStep | WhileStep;
 
 /** Steps done `count` times: `even` the first time, `odd` the second, and so on by turns. */
-export interface RepeatStep {
+interface RepeatStep {
   readonly kind: "repeat";
   readonly count: number;
   readonly even: readonly Step[];
@@ -43,7 +45,7 @@ export interface RepeatStep {
 }
 
 /** Steps done as long as the first word of `flag` is 1. They do nothing when it is 0. */
-export interface WhileStep {
+interface WhileStep {
   readonly kind: "while";
   readonly flag: BufferRef;
   readonly body: readonly Step[];
@@ -99,13 +101,15 @@ export interface Launch {
   readonly guards?: readonly Guard<Var | Scratch>[];
   /** No guard is put before it. */
   readonly always?: boolean;
+  /** Ops of the user's whose WGSL is in the code. */
+  readonly userOps?: readonly string[];
   readonly workgroups: readonly [x: number, y: number, z: number];
 }
 
 /** Launches, and loops of them. `pinned` arrays keep what they hold from one turn to the next. */
 export type LaunchStep = Launch | LaunchRepeat | LaunchWhile;
 
-export interface LaunchRepeat {
+interface LaunchRepeat {
   readonly kind: "repeat";
   readonly count: number;
   readonly even: readonly LaunchStep[];
@@ -113,7 +117,7 @@ export interface LaunchRepeat {
   readonly pinned: readonly (Var | Scratch)[];
 }
 
-export interface LaunchWhile {
+interface LaunchWhile {
   readonly kind: "while";
   readonly flag: Var | Scratch;
   readonly body: readonly LaunchStep[];

@@ -1,6 +1,6 @@
 // What several stages have to know of equations that hold Graphs.
 import type { Shape } from "../core/shape.js";
-import { type Atom, type Eqn, type Graph, regionsOf, type Var } from "./graph.js";
+import type { Atom, Eqn, Graph, Var } from "./graph.js";
 import type { ScanParams } from "./op.js";
 
 /** Result `k` of a scan is stacked from entries, one of each turn. */
@@ -14,7 +14,7 @@ export function laneShape(eqn: Eqn, k: number): Shape {
 }
 
 /** Inputs of `graph` that `outputs` depend on. */
-export function inputsBehind(graph: Graph, outputs: readonly Atom[]): Set<Var> {
+function inputsBehind(graph: Graph, outputs: readonly Atom[]): Set<Var> {
   const needed = new Set<Var>(outputs.filter((x) => x.kind === "var"));
   for (let i = graph.eqns.length - 1; i >= 0; i--) {
     const eqn = graph.eqns[i]!;
@@ -54,7 +54,3 @@ export function carryBehind(
   }
   return [...needed].sort((a, b) => a - b);
 }
-
-/** All equations of a Graph and of those in it. */
-export const allEqns = (graph: Graph): Eqn[] =>
-  graph.eqns.flatMap((eqn) => [eqn, ...regionsOf(eqn.params).flatMap((region) => allEqns(region.graph))]);

@@ -13,6 +13,7 @@ import { InternalError } from "../core/errors.js";
  * - `keep` is the identity that compilers cannot see through: what is computed before it stays as it is written.
  * - `load` reads element `args[0]` of buffer `slot`; `store` writes `args[1]` there.
  * - `branch`, `loop`, `while` hold blocks; `result` is one of their values, `param` a loop's counter or carried value.
+ * - `call` is a function whose WGSL comes from the user.
  * - `input` is a value from outside: an operand of an elementwise op, or a name of the template around the code.
  */
 export type ScalarOpName =
@@ -54,7 +55,16 @@ export type ScalarOpName =
   | "loop"
   | "while"
   | "result"
-  | "param";
+  | "param"
+  | "call";
+
+/** A function of the user's. Kernels that call it declare it once. */
+export interface ForeignFunction {
+  /** Name of the op, and of the function in WGSL. */
+  readonly op: string;
+  readonly name: string;
+  readonly wgsl: string;
+}
 
 /** One instruction and the value it gives. */
 export interface Scalar {
@@ -66,6 +76,8 @@ export interface Scalar {
   readonly value?: number;
   /** `input`: its number or name; `load`, `store`: the buffer; `result`, `param`: which one. */
   readonly slot?: number | string;
+  /** `call`: the function. */
+  readonly callee?: ForeignFunction;
   /** `branch`: [then, else]; `loop`: [body]; `while`: [test, body]. */
   readonly blocks?: readonly Block[];
   /** Types of the results of what holds blocks. `loop`: `args` are [count, ...initial values]; `while`: initial values. */
@@ -263,6 +275,10 @@ export class ScalarBuilder {
     return this.gt(magnitude, this.u32(0x7f800000));
   }
 
+  /** The function must give the same for the same operands. */
+  call = (callee: ForeignFunction, args: readonly Scalar[], type: DType): Scalar =>
+    this.#emit("call", type, args, { slot: callee.name, callee });
+
   load = (slot: number | string, index: Scalar, type: DType): Scalar => this.#emit("load", type, [index], { slot });
 
   store(slot: number | string, index: Scalar, value: Scalar): void {
@@ -340,7 +356,12 @@ export class ScalarBuilder {
     this.#scopes[this.#scopes.length - 1]!.block.instrs.push(instr);
   }
 
-  #emit(op: ScalarOpName, type: DType, args: readonly Scalar[], more: { slot?: number | string } = {}): Scalar {
+  #emit(
+    op: ScalarOpName,
+    type: DType,
+    args: readonly Scalar[],
+    more: { slot?: number | string; callee?: ForeignFunction } = {},
+  ): Scalar {
     if (type !== "f32" && args.length > 0 && args.every(isConst) && args.every((x) => x.type !== "f32")) {
       const folded = foldInteger(op, type, args);
       if (folded !== undefined) return this.const(folded, type);

@@ -184,6 +184,7 @@ const none: ReadonlySet<string> = new Set();
 /** Names of axes that an equation speaks of. */
 export function axisNamesOf({ op, params }: Eqn): ReadonlySet<string> {
   if (op.kind === "collective") return new Set(namesOf(params));
+  if (op.kind === "opaque") return op.axisNames ? new Set(op.axisNames(params)) : none;
   if (op.kind !== "region") return none;
   const inside = regionsOf(params).flatMap(({ graph }) => [...axisNamesIn(graph)]);
   return new Set([...inside, ...(op.axisNames?.(params) ?? [])]);

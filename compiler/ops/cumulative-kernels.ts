@@ -7,6 +7,11 @@ import type { OpaqueBuffer, OpaqueDispatch, OpaqueKernels } from "../ir/op.js";
 const WIDTH = 256;
 /** Neighbours that an invocation folds at a time. */
 const ITEMS = 8;
+/** Rows as short as this, and rows so many, get an invocation each. */
+const SHORT = 64;
+const MANY_ROWS = 16384;
+/** Invocations of a workgroup of `cumulative-rows.wgsl`. */
+const ROWS_WIDTH = 64;
 /** Parts that long rows are cut in, all of them together, and of one row. */
 const MANY_PARTS = 1024;
 
@@ -39,13 +44,31 @@ export function cumulativeKernels(
   const length = shape[axis]!;
   const inner = sizeOf(shape.slice(axis + 1));
   const rows = sizeOf(shape) / length;
+  const reads = Array.from({ length: operands }, (_, k): OpaqueBuffer => `in${k}`);
+  const direction = [reverse ? "let i = LENGTH - 1u - j;" : "let i = j;"];
+  if (length <= SHORT || rows >= MANY_ROWS) {
+    const workgroups = grid(Math.ceil(rows / ROWS_WIDTH), limits);
+    const stride = workgroups[0] * ROWS_WIDTH;
+    const { state, result } = fold;
+    const results = [`out0[at] = ${result};`];
+    const wgsl = fillTemplate("cumulative-rows", {
+      bindings: [],
+      rows,
+      length,
+      inner,
+      stride,
+      state,
+      direction,
+      results,
+    });
+    return { scratch: [], dispatches: [{ wgsl, reads, writes: ["out0"], workgroups }] };
+  }
   const most = Math.min(WIDTH, limits.maxInvocations);
   const width = Math.min(most, Math.max(1, 2 ** Math.ceil(Math.log2(length / ITEMS))));
   const tile = width * ITEMS;
   const wanted = Math.min(Math.ceil(length / tile), Math.max(1, Math.floor(MANY_PARTS / rows)));
   const part = Math.ceil(Math.ceil(length / wanted) / tile) * tile;
   const parts = Math.ceil(length / part);
-  const reads = Array.from({ length: operands }, (_, k): OpaqueBuffer => `in${k}`);
   const holes = {
     bindings: [],
     width,
@@ -56,7 +79,7 @@ export function cumulativeKernels(
     parts,
     part,
     state: fold.state,
-    direction: [reverse ? "let i = LENGTH - 1u - j;" : "let i = j;"],
+    direction,
   };
   const results = [
     "for (var j = first; j < last; j++) {",

@@ -129,7 +129,7 @@ const cumsumOp: OpaqueOp = cumulative("cumsum", {
   transpose: ([ct], _operands, _types, params) => [bindOne(cumsumOp, [ct!], turned(params))],
   domain: [0.5, 1.5],
   ulp: 64,
-  long: [300, 3001],
+  long: [3001],
 });
 
 const turned = (params: Params): CumulativeParams => {
@@ -158,7 +158,7 @@ const recurrenceOp: OpaqueOp = cumulative("recurrence", {
   },
   domain: [0.5, 1],
   ulp: 64,
-  long: [300, 3001],
+  long: [3001],
 });
 
 const cumprodOp: OpaqueOp = cumulative("cumprod", {

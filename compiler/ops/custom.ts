@@ -6,12 +6,12 @@ import type { Graph } from "../ir/graph.js";
 import type { CallParams, RegionOp } from "../ir/op.js";
 import { hereText } from "../trace/here.js";
 import type { Batched, LaneAxis, Transforms } from "../trace/rules.js";
-import { replay, stage } from "../trace/stage.js";
+import { replay } from "../trace/stage.js";
 import { type Operand, Tensor } from "../trace/tensor.js";
 import { bind } from "../trace/trace.js";
-import { fill, moveAxis, reduceSum } from "./axes.js";
+import { fill, moveAxis } from "./axes.js";
 import { batchedBody, callRules } from "./call.js";
-import { linearCallOp, pullbackOp } from "./linear.js";
+import { linearCallOp, once, placed, pullbackOp, pullbackParams } from "./linear.js";
 
 interface CustomParams extends CallParams {
   /** Name of the user's function, for messages. */
@@ -129,21 +129,24 @@ export const customVjpOp: RegionOp = {
       transforms,
     );
   },
-  jvp(tangents, operands, params) {
-    const { body, args, of, forward, backward } = params as CustomVjpParams;
+  jvp(tangents, operands, params, transforms) {
+    const { body, args, of, axisNames, forward, backward } = params as CustomVjpParams;
     refuseCaptured("customVjp", params as CustomParams, tangents);
     const count = body.outputs.length;
     const values = replay(forward(), operands);
     const known = [...operands.slice(args), ...values.slice(count)];
     const ofFloats = tangents.slice(0, args).filter((_, k) => isFloat(body.inputs[k]!));
     const types = body.outputs.filter(isFloat).map((x) => x.aval);
-    const given = bind(pullbackOp, [...known, ...ofFloats.filter((x) => x !== undefined)], {
+    const tangent = {
       of,
+      axisNames,
       known: known.length,
       active: ofFloats.map((x) => x !== undefined),
       types,
       backward,
-    });
+    };
+    const moves = ofFloats.filter((x) => x !== undefined);
+    const given = bind(pullbackOp, [...known, ...moves], pullbackParams(tangent, transforms));
     let at = 0;
     return {
       results: values.slice(0, count).map(asTensor),
@@ -202,18 +205,6 @@ function batched<P extends CustomParams>(
   return bind(op, operands, { ...params, body }).map((value) => ({ value, axis: 0 }));
 }
 
-/** Lanes of result i go from axis 0 to `axes[i]`; where that is null, all lanes had one value, and its cotangents add up. */
-function placed(graph: Graph, axes: readonly (number | null)[]): Graph {
-  const types = graph.inputs.map((v) => v.aval);
-  return stage("customVjp", types, (args) => {
-    const outputs = replay(graph, args).map((ct, i): Operand => {
-      const axis = axes[i]!;
-      return axis === null ? reduceSum(ct, [0]) : moveAxis(ct, 0, axis);
-    });
-    return { outputs, rest: undefined };
-  }).graph;
-}
-
 function refuseCaptured(
   transform: string,
   { of, args }: CustomParams,
@@ -230,13 +221,4 @@ function refuseCaptured(
 /** `fn` under the name that the function it was made of is printed by. */
 function named<F extends (...args: never[]) => unknown>(fn: F, of: { readonly name: string }): F {
   return Object.defineProperty(fn, "name", { value: of.name });
-}
-
-/** What `make` gives, made when it is first asked for. */
-export function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
 }

@@ -20,6 +20,7 @@ export * from "./linear.js";
 export * from "./random.js";
 export * from "./reduce.js";
 export { scatter } from "./scatter.js";
+export { searchsorted } from "./search.js";
 export * from "./slicing.js";
 export * from "./sort.js";
 export * from "./transcendental.js";

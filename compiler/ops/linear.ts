@@ -5,11 +5,11 @@ import { type Eqn, type Graph, literal, newVar, regionsOf, type Var } from "../i
 import type { CallParams, OpaqueOp, RegionOp } from "../ir/op.js";
 import { hereText } from "../trace/here.js";
 import { showLocation } from "../trace/location.js";
-import type { Transforms } from "../trace/rules.js";
-import { replay } from "../trace/stage.js";
+import type { LaneAxis, Transforms } from "../trace/rules.js";
+import { replay, stage } from "../trace/stage.js";
 import { type Operand, Tensor } from "../trace/tensor.js";
 import { bind } from "../trace/trace.js";
-import { fill } from "./axes.js";
+import { fill, moveAxis, reduceSum } from "./axes.js";
 import { batchedBody, callRules, needed } from "./call.js";
 
 interface LinearParams extends CallParams {
@@ -80,15 +80,40 @@ function isLinear(eqn: Eqn, moves: readonly boolean[], transforms: Transforms): 
   return !unknownOut.slice(outputs.length).includes(true);
 }
 
-interface PullbackParams {
+interface PullbackSpec {
   readonly of: string;
+  /** Named axes that the rules speak of. */
+  readonly axisNames: readonly string[];
   /** So many operands are known: what was captured, and the residuals. Behind them come tangents. */
   readonly known: number;
   /** Which float arguments have a tangent. */
   readonly active: readonly boolean[];
   /** Of the float results. */
   readonly types: readonly Aval[];
+  /** From the known operands and cotangents of the results to those of all float arguments. */
   backward(): Graph;
+}
+
+interface PullbackParams extends PullbackSpec {
+  /** The same for a batch, results along axis 0. */
+  batched(axes: readonly (number | null)[], lanes: LaneAxis): PullbackParams;
+}
+
+/** The params of `pullbackOp`, which stands below the transforms. */
+export function pullbackParams(spec: PullbackSpec, transforms: Transforms): PullbackParams {
+  const batched = (axes: readonly (number | null)[], lanes: LaneAxis): PullbackParams => {
+    const ofTangents = axes.slice(spec.known);
+    const to = spec.active.map((isActive) => (isActive ? ofTangents.shift()! : 0));
+    const backward = once(() => {
+      const graph = spec.backward();
+      const inAxes = [...axes.slice(0, spec.known), ...spec.types.map(() => 0)];
+      const zeros = graph.outputs.map(() => 0);
+      return placed(transforms.batch(graph, inAxes, lanes, zeros).graph, to);
+    });
+    const types = spec.types.map(({ dtype, shape }) => aval(dtype, [lanes.size, ...shape]));
+    return pullbackParams({ ...spec, types, backward }, transforms);
+  };
+  return { ...spec, batched };
 }
 
 /** The tangents of a `customVjp`: nobody knows them, but their transpose is the user's. */
@@ -98,7 +123,13 @@ export const pullbackOp: OpaqueOp = {
   typeOf: (_inputs, params) => [...(params as PullbackParams).types],
   cpu: (_inputs, params) => refuse("the derivative", params as PullbackParams),
   kernels: (_inputs, _outputs, params) => refuse("the derivative", params as PullbackParams),
-  batch: (_args, params) => refuse("vmap of the derivative", params as PullbackParams),
+  axisNames: (params) => (params as PullbackParams).axisNames,
+  batch(args, params, _size, lanes) {
+    const axes = args.map((x) => x.axis);
+    const operands = args.map((x) => x.value);
+    const batched = (params as PullbackParams).batched(axes, lanes);
+    return bind(pullbackOp, operands, batched).map((value) => ({ value, axis: 0 }));
+  },
   jvp: (_tangents, _operands, _results, params) => refuse("the second derivative", params as PullbackParams),
   transpose(cts, operands, _types, params) {
     const { known, active, types, backward } = params as PullbackParams;
@@ -124,4 +155,25 @@ export function checkForward(name: string, graph: Graph): void {
     if (op === pullbackOp) refuse(name, params as PullbackParams);
     if (op.kind === "region") for (const region of regionsOf(params)) checkForward(name, region.graph);
   }
+}
+
+/** Lanes of result i go from axis 0 to `axes[i]`; where that is null, all lanes had one value, and its cotangents add up. */
+export function placed(graph: Graph, axes: readonly (number | null)[]): Graph {
+  const types = graph.inputs.map((v) => v.aval);
+  return stage("transpose", types, (args) => {
+    const outputs = replay(graph, args).map((ct, i): Operand => {
+      const axis = axes[i]!;
+      return axis === null ? reduceSum(ct, [0]) : moveAxis(ct, 0, axis);
+    });
+    return { outputs, rest: undefined };
+  }).graph;
+}
+
+/** What `make` gives, made when it is first asked for. */
+export function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }

@@ -1,5 +1,6 @@
 // WGSL of scatter with many updates: they are sorted by the cell they meet, stably, so that each element of the result finds
-// its own side by side and in their order. Long runs are folded block by block first. The order is fixed.
+// its own side by side and in their order. Of very many, blocks that meet one cell are folded first: still a fixed order,
+// but sums are then rounded otherwise than one by one.
 import type { Aval } from "../core/aval.js";
 import { sizeOf, stridesOf } from "../core/shape.js";
 import { type DeviceLimits, grid } from "../ir/limits.js";
@@ -9,6 +10,9 @@ import { foldWgsl, layoutOf, memoryType, placeWgsl, type ScatterLayout } from ".
 import { sortKernels } from "./sort-kernels.js";
 
 const WIDTH = 64;
+
+/** Index tuples of a lane from which blocks of them are folded first: an element may have as many updates. */
+const MANY_UPDATES = 16384;
 
 /** The cell of updates that are left out. */
 const DROPPED = "0xffffffffu";
@@ -40,7 +44,7 @@ export function sortedScatterKernels(
     fold: foldWgsl(params.combine, x.dtype),
     isSet,
     blockLength,
-    blocks: isSet ? 0 : Math.floor(layout.inside / blockLength),
+    blocks: isSet || layout.inside < MANY_UPDATES ? 0 : Math.floor(layout.inside / blockLength),
   };
   const { lanes, inside, outer, rest, blocks } = plan;
   const sort = sortKernels(

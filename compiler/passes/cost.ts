@@ -36,6 +36,9 @@ export function stateSizeOf({ op, inputs }: Eqn): number {
   return op.kind === "contraction" ? 1 : 0;
 }
 
+/** A function of the user's counts as so many instructions. */
+const USERS_COST = 16;
+
 const elementwiseCost = new WeakMap<ElementwiseOp, Map<string, number>>();
 
 /** Scalar instructions for one element, without those of its operands. */
@@ -58,7 +61,7 @@ export function costOf(eqn: Eqn): number {
           eqn.params,
         );
         // one at least: chains are cut before they are too deep to recurse into
-        cost = Math.max(1, b.count - eqn.inputs.length);
+        cost = op.host ? USERS_COST : Math.max(1, b.count - eqn.inputs.length);
         byTypes.set(key, cost);
       }
       return cost;

@@ -15,6 +15,10 @@ export function fold(graph: Graph): Graph {
     if (op.kind !== "elementwise" || constants.length !== eqn.inputs.length) return eqn;
     const type = eqn.outputs[0]!.aval;
     const out = allocate(type.dtype, 1);
+    if (op.host) {
+      out[0] = op.host(...constants.map((x) => x.value));
+      return literal(out[0]!, type);
+    }
     const args = constants.map((x) => allocate(x.aval.dtype, 1).fill(x.value));
     compileScalar(
       (b, operands) => op.scalar(b, operands, params),

@@ -54,7 +54,10 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
       if (!stores.has(v)) continue;
       const cone = coneOf(v, producer, (x) => inputs.has(x) || stores.has(x));
       const size = sizeOf(laneShape(eqn, eqn.outputs.indexOf(v)));
-      const own = (g: Group): boolean => g.roots.includes(eqn) && (needsMemory(eqn) || g.size === size);
+      // a loop that stores more than can be bound runs more than once
+      const hasRoom = (g: Group): boolean =>
+        g.size === size && g.loads.size + g.members.length + 1 <= limits.maxStorageBuffers;
+      const own = (g: Group): boolean => g.roots.includes(eqn) && (needsMemory(eqn) || hasRoom(g));
       const isOpen = (g: Group): boolean => g.start >= (fences.get(v) ?? 0) && fits(g, v, eqn, cone, groupOf, limits);
       const isAlone = eqn.op.kind === "opaque" || eqn.op.kind === "region";
       const home = groups.find(isAlone ? own : isOpen) ?? newGroup(size, groups, i);

@@ -2,14 +2,15 @@
 // loop or branch inside of one kernel, with the carry in registers.
 import { type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
+import { baseLimits } from "../ir/limits.js";
 import type { ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
 import { costOf, foldsMuch } from "./cost.js";
 
 /** Instructions of the body at most. */
 const MAX_BODY = 800;
 
-/** Arrays that a kernel reads and writes at most, on any device. */
-const MAX_ARRAYS = 8;
+/** Arrays that a kernel reads at most on any device, beside one that it writes. */
+const MAX_READS = baseLimits.maxStorageBuffers - 1;
 
 const known = new WeakMap<Eqn, boolean>();
 
@@ -24,9 +25,8 @@ export function isLocal(eqn: Eqn): boolean {
 }
 
 function findLocal(eqn: Eqn): boolean {
-  const { inputs, outputs } = eqn;
-  const arrays = new Set(inputs.filter((x) => x.kind === "var")).size + outputs.length;
-  return arrays <= MAX_ARRAYS && bodyCost(eqn) <= MAX_BODY && isLocalWith(eqn, new Set(), false);
+  const reads = new Set(eqn.inputs.filter((x) => x.kind === "var")).size;
+  return reads <= MAX_READS && bodyCost(eqn) <= MAX_BODY && isLocalWith(eqn, new Set(), false);
 }
 
 function bodyCost({ params }: Eqn): number {

@@ -47,9 +47,10 @@ export function plan(fused: FusedGraph, steps: readonly LaunchStep[], gifts: rea
       if (!ref) throw new InternalError(`plan: ${launch.name} reads what was not written`);
       return ref;
     };
-    const { name, wgsl, usesZero, workgroups } = launch;
+    const { name, wgsl, usesZero, workgroups, userOps } = launch;
     const guards = (launch.guards ?? []).map(({ buffer, equals }) => ({ buffer: of(buffer), equals }));
-    return { name, wgsl, usesZero, guards, workgroups, reads: launch.reads.map(of), writes: launch.writes.map(of) };
+    const [reads, writes] = [launch.reads.map(of), launch.writes.map(of)];
+    return { name, wgsl, usesZero, guards, workgroups, reads, writes, ...(userOps ? { userOps } : {}) };
   });
   let at = 0;
   const numbered = (list: readonly LaunchStep[]): Step[] =>

@@ -30,8 +30,12 @@ export function interpret(graph: Graph, inputs: readonly NDArray[], context: Cpu
   return graph.outputs.map(read);
 }
 
-/** For each equation, the variables nobody reads after it. */
+const lasts = new WeakMap<Graph, Map<number, Var[]>>();
+
+/** For each equation, the variables nobody reads after it. Bodies of loops are asked again and again. */
 function lastUses(graph: Graph): Map<number, Var[]> {
+  const known = lasts.get(graph);
+  if (known) return known;
   const at = new Map<Var, number>();
   graph.eqns.forEach((eqn, i) => {
     for (const x of [...eqn.inputs, ...eqn.outputs]) if (x.kind === "var") at.set(x, i);
@@ -39,6 +43,7 @@ function lastUses(graph: Graph): Map<number, Var[]> {
   for (const x of graph.outputs) if (x.kind === "var") at.delete(x);
   const last = new Map<number, Var[]>();
   for (const [v, i] of at) last.set(i, [...(last.get(i) ?? []), v]);
+  lasts.set(graph, last);
   return last;
 }
 
@@ -77,8 +82,8 @@ function runElementwise(
   const data = allocate(output.dtype, length, wide);
   // scalar constants stand beside arrays: they are not stepped through
   const steps = inputs.map((x) => (x.data.length === 1 && length !== 1 ? 0 : 1));
-  if (wide && op.wide) {
-    const f = op.wide;
+  const f = op.host ?? (wide ? op.wide : undefined);
+  if (f) {
     for (let i = 0; i < length; i++) data[i] = f(...inputs.map((x, k) => x.data[i * steps[k]!]!));
   } else {
     scalarOf(op, params, inputs, wide)(

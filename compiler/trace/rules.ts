@@ -39,7 +39,12 @@ export type TransposeRule = (
 ) => readonly (Tensor | undefined)[];
 
 /** For ops of several results: a batched value for each. */
-export type BatchManyRule = (args: readonly Batched[], params: Params, size: number) => readonly Batched<Tensor>[];
+type BatchManyRule = (
+  args: readonly Batched[],
+  params: Params,
+  size: number,
+  lanes: LaneAxis,
+) => readonly Batched<Tensor>[];
 
 /** For ops of several results: a tangent, or undefined, for each. */
 export type JvpManyRule = (
@@ -146,6 +151,8 @@ declare module "../ir/op.js" {
     /** Missing for ops whose results are never float. */
     readonly jvp?: JvpManyRule;
     readonly transpose?: TransposeManyRule;
+    /** Names of axes that host functions in the params speak of. */
+    axisNames?(params: Params): readonly string[];
   }
   interface RegionOp {
     batch(

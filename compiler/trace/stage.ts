@@ -1,8 +1,11 @@
 // stage: runs a function once on traced arguments and gives its Graph; replay: records a Graph again.
 import type { Aval } from "../core/aval.js";
+import { TraceError } from "../core/errors.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
+import { hereText } from "./here.js";
 import type { Operand, Tensor } from "./tensor.js";
-import { bind, inTrace, withLocation } from "./trace.js";
+import { bind, currentTrace, inTrace, withLocation } from "./trace.js";
+import type { Variable } from "./variable.js";
 
 export interface Staged<R> {
   /** Inputs: the arguments, then the captures. */
@@ -13,24 +16,34 @@ export interface Staged<R> {
   readonly sources: readonly Tensor[];
   /** What `fn` gave beside its outputs: the structure of its result. */
   readonly rest: R;
+  /** Variables it assigned. Their new values are the last outputs of the Graph. */
+  readonly writes: readonly Variable[];
 }
 
 /**
  * Traces `fn` on arguments of the given types. Each of `outer` gets an input behind the arguments, which stands for it
- * wherever `fn` uses it; it may belong to a trace that is over.
+ * wherever `fn` uses it; it may belong to a trace that is over. Throws `TraceError` when `fn` assigns a variable, unless the
+ * caller `takesWrites`.
  */
 export function stage<R>(
   name: string,
   avals: readonly Aval[],
   fn: (args: Tensor[]) => { readonly outputs: readonly Operand[]; readonly rest: R },
   outer: readonly Tensor[] = [],
+  takesWrites = false,
 ): Staged<R> {
   return inTrace(name, (trace) => {
     const args = avals.map((aval) => trace.input(aval));
     for (const x of outer) trace.standIn(x);
     const { outputs, rest } = fn(args);
-    const graph = trace.finish(outputs);
-    return { graph, captures: trace.captures, sources: trace.sources, rest };
+    if (trace.writes.size > 0 && !takesWrites) {
+      throw new TraceError(
+        `${name}: the function assigns a variable, which only jit, vmap and grad around it can write back\n  return the new value, or carry it along${hereText()}`,
+      );
+    }
+    const graph = trace.finish([...outputs, ...trace.writes.values()]);
+    const writes = [...trace.writes.keys()] as Variable[];
+    return { graph, captures: trace.captures, sources: trace.sources, rest, writes };
   });
 }
 
@@ -66,4 +79,13 @@ export function replay(graph: Graph, operands: readonly Operand[]): Operand[] {
     eqn.outputs.forEach((v, k) => void values.set(v, results[k]!));
   }
   return graph.outputs.map(read);
+}
+
+/** Gives variables their new values: in the trace under way, else at once. */
+export function writeBack(writes: readonly Variable[], values: readonly Tensor[]): void {
+  const trace = currentTrace();
+  writes.forEach((variable, i) => {
+    if (trace) trace.write(variable, values[i]!);
+    else variable.receive(values[i]!);
+  });
 }

@@ -128,6 +128,13 @@ export class Tensor {
     this.#handle = undefined;
   }
 
+  /** For the package's own use, and of those tensors whose value changes: takes over the value of `x`, which nobody else has. */
+  protected adopt(x: Tensor): void {
+    this.#handle?.release();
+    this.#handle = x.#handle;
+    this.#donated = undefined;
+  }
+
   /** For the package's own use: the value is gone, since a call took its memory. */
   donate(donation: Donation): void {
     if (!this.#handle) return;

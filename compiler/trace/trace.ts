@@ -16,6 +16,8 @@ export class Trace implements TraceOwner {
   readonly captures: Tensor[] = [];
   /** The same, as the function knows them. */
   readonly sources: Tensor[] = [];
+  /** What was assigned to variables, in the order of the first assignments. */
+  readonly writes = new Map<Tensor, Tensor>();
   readonly #captured = new Map<unknown, Var>();
   /** Values from outside that an input was made for beforehand. */
   #standIns: Map<unknown, Tensor> | undefined;
@@ -60,10 +62,30 @@ export class Trace implements TraceOwner {
     return x;
   }
 
+  /** Assigns `value` to a variable of the user's, from here on. */
+  write(target: Tensor, value: Tensor): void {
+    this.writes.set(target, this.read(value));
+  }
+
+  /** The tensor that stands for `x` here. */
+  read(x: Tensor): Tensor {
+    const atom = this.atom(x) as Var;
+    return new Tensor(atom.aval, { traced: { trace: this, atom } });
+  }
+
+  /** What was last assigned to a variable, here or around, else the variable itself. */
+  assigned(x: Tensor): Tensor {
+    for (let t: Trace | undefined = this; t; t = t.parent) {
+      const found = t.writes.get(x);
+      if (found) return found;
+    }
+    return x;
+  }
+
   /** The variable that stands for `x` here; a value from outside becomes a captured input. */
   atom(source: Operand): Atom {
     if (!(source instanceof Tensor)) return source;
-    const x = this.#standInFor(source);
+    const x = this.#standInFor(this.assigned(source));
     const traced = x.traced;
     if (traced?.trace === this) return traced.atom;
     if (traced && !isOpen(traced.trace, this.parent)) throw leakedError(x);

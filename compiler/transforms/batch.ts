@@ -11,9 +11,10 @@ import { axisScope, withAxisScope } from "../trace/axis-names.js";
 import { hereText } from "../trace/here.js";
 import { noteLanes } from "../trace/lanes.js";
 import type { Batched, LaneAxis } from "../trace/rules.js";
-import { replay, stage } from "../trace/stage.js";
+import { replay, stage, writeBack } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { bind, isLiteral, withLocation } from "../trace/trace.js";
+import type { Variable } from "../trace/variable.js";
 import { chunkGraph } from "./chunks.js";
 import { batchLaneByLane, notingLaneRuns } from "./lane-by-lane.js";
 import { observeTransform } from "./observe.js";
@@ -83,7 +84,7 @@ function batchEqn(eqn: Eqn, args: readonly Batched[], laneAxis: LaneAxis): reado
       return [op.batch(args, params, size)];
     }
     case "opaque":
-      return op.batch ? op.batch(args, params, size) : batchLaneByLane(eqn, args, size);
+      return op.batch ? op.batch(args, params, size, laneAxis) : batchLaneByLane(eqn, args, size);
     case "region":
       return op.batch(args, params, laneAxis, transforms);
     case "collective":
@@ -116,7 +117,7 @@ export function vmapCall(
     return axis === null ? x.aval : aval(x.aval.dtype, removeAt(x.aval.shape, axis));
   });
   const axes = axisName === undefined ? axisScope() : [...axisScope(), { name: axisName, size: lanes.size }];
-  const staged = withAxisScope(axes, () => stage(name, types, call));
+  const staged = withAxisScope(axes, () => stage(name, types, call, [], true));
   observeTransform({ name, transform: "trace", graph: staged.graph });
   const wanted = outAxesFor(staged.rest);
   const inAxes = [...lanes.axes, ...staged.captures.map(() => null)];
@@ -124,11 +125,26 @@ export function vmapCall(
   const { result: batched, runs } = notingLaneRuns(() =>
     chunk < size ? chunkGraph(staged.graph, inAxes, size, chunk) : batchGraph(staged.graph, inAxes, size, axisName),
   );
-  const placed = placeOutputs(batched, wanted, size);
+  checkWrites(name, staged.writes, batched.outAxes);
+  const kept = staged.writes.map((): OutAxis => ({ axis: null, path: "an assigned value" }));
+  const placed = placeOutputs(batched, [...wanted, ...kept], size);
   noteLanes(placed, name, size);
   observeTransform({ name, transform: "vmap", graph: placed, laneRuns: runs });
   const operands = [...args, ...staged.captures];
-  return unflatten(staged.rest, runGraph(placed, operands, name));
+  const results = runGraph(placed, operands, name);
+  writeBack(staged.writes, results.slice(results.length - staged.writes.length));
+  return unflatten(staged.rest, results);
+}
+
+/** Of a value that differs between lanes there is no single one to write back. */
+function checkWrites(name: string, writes: readonly Variable[], outAxes: readonly (number | null)[]): void {
+  writes.forEach((variable, i) => {
+    if (outAxes[outAxes.length - writes.length + i] === null) return;
+    throw new ShapeError(
+      `${name}: a value that differs between lanes is assigned to a variable ${showAval(variable.aval)} that all lanes share\n` +
+        `  reduce it over the lanes first (vmap with axisName, then pmean), or return it${hereText()}`,
+    );
+  });
 }
 
 /** Where a result wants its batch axis; `path` names it in errors. */

@@ -123,11 +123,12 @@ export function stageCall(
   fn: AnyFunction,
   flat: FlatArgs,
   statics?: ReadonlyMap<number, unknown>,
+  takesWrites = false,
 ): Staged<TreeDef> {
   const name = `${transform}(${nameOf(fn)})`;
   const shape: CallShape = statics ? { def: flat.def, statics } : { def: flat.def };
   const types = flat.leaves.map((x) => x.aval);
-  const staged = stage(name, types, (leaves) => callTraced(transform, fn, shape, leaves));
+  const staged = stage(name, types, (leaves) => callTraced(transform, fn, shape, leaves), [], takesWrites);
   observeTransform({ name, transform: "trace", graph: staged.graph });
   return staged;
 }
@@ -141,10 +142,61 @@ export function checkOptions(transform: string, options: object, known: readonly
   }
 }
 
-/** Throws `LanewiseError` unless `fn` is a function. */
+/** What has a method `forward`: a module stands for that method. */
+interface Forwarding<A extends readonly unknown[] = never[], R = unknown> {
+  forward(...args: A): R;
+}
+
+/** A function, or a module that stands for its `forward`. */
+export type Callable<A extends readonly unknown[], R> = ((...args: A) => R) | Forwarding<A, R>;
+
+/** The module behind the function that stands for its `forward`. */
+const moduleOf = new WeakMap<AnyFunction, object>();
+
+const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
+  typeof x === "object" && x !== null && typeof (x as Forwarding).forward === "function";
+
+/** Throws `LanewiseError` unless `fn` is a function or a module; gives the function. */
 export function checkFunction(transform: string, fn: unknown): AnyFunction {
-  if (typeof fn === "function") return fn as AnyFunction;
-  throw new LanewiseError(`${transform}: ${typeof fn} given, but a function is wanted`);
+  if (isForwarding(fn)) {
+    const module = fn;
+    const forward = (...args: unknown[]): unknown => module.forward(...args);
+    Object.defineProperty(forward, "name", { value: module.constructor.name });
+    madeOf.set(forward, module.forward as AnyFunction);
+    moduleOf.set(forward, module);
+    return forward;
+  }
+  if (typeof fn === "function") {
+    if (isForwarding((fn as { prototype?: unknown }).prototype)) {
+      throw new LanewiseError(
+        `${transform}: the class ${fn.name} itself was given, but a module is wanted\n  make one: ${transform}(new ${fn.name}(…))${hereText()}`,
+      );
+    }
+    return fn as AnyFunction;
+  }
+  throw new LanewiseError(`${transform}: ${typeof fn} given, but a function or a module is wanted`);
+}
+
+/**
+ * Plain fields of a module and of those in it as text, such as whether it trains: they are part of what was traced. Empty
+ * for functions.
+ */
+export function fieldsKey(fn: AnyFunction): string {
+  const module = moduleOf.get(fn);
+  return module ? showFields(module, new Set()) : "";
+}
+
+function showFields(x: object, seen: Set<object>): string {
+  if (seen.has(x)) return "";
+  seen.add(x);
+  return Object.entries(x)
+    .map(([key, value]: [string, unknown]) => {
+      if (value instanceof Tensor || typeof value === "function") return "";
+      if (typeof value !== "object" || value === null) return `${key}=${typeof value}:${String(value)}`;
+      return `${key}{${showFields(value, seen)}}`;
+    })
+    .filter((text) => text !== "")
+    .join(",");
 }
 
 /** What lies at `path` below a tree. */

@@ -3,7 +3,7 @@ import type { Aval } from "../core/aval.js";
 import { TraceError } from "../core/errors.js";
 import { unflatten } from "../core/tree.js";
 import type { Graph } from "../ir/graph.js";
-import { customJvpOp } from "../ops/index.js";
+import { type CustomJvpParams, customJvpOp } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { type AnyFunction, type Args, callChecked, checkFunction, leavesLike, nameAfter, type Result } from "./call.js";
@@ -38,7 +38,7 @@ export function customJvp<A extends unknown[], R>(
 const isFloat = (type: Aval): boolean => type.dtype === "f32";
 
 /** The rule as the record wants it, under the user's name for it. */
-function jvpRule(fn: AnyFunction, call: CustomCall): (active: readonly boolean[]) => Graph {
+function jvpRule(fn: AnyFunction, call: CustomCall): CustomJvpParams["rule"] {
   const byActive = new Map<string, Graph>();
   const rule = (active: readonly boolean[]): Graph => {
     const key = active.join();

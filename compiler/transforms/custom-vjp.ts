@@ -3,7 +3,7 @@ import type { Aval } from "../core/aval.js";
 import { showAval } from "../core/aval.js";
 import { ShapeError, TraceError } from "../core/errors.js";
 import { countLeaves, type TreeDef, unflatten } from "../core/tree.js";
-import { customVjpOp, once } from "../ops/index.js";
+import { type CustomVjpParams, customVjpOp, once } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import {
@@ -56,7 +56,11 @@ export function customVjp<A extends unknown[], R, S>(
 const isFloat = (type: Aval): boolean => type.dtype === "f32";
 
 /** The rules as the record wants them, under the user's names for them. */
-function vjpRules(ahead: AnyFunction, back: AnyFunction, call: CustomCall) {
+function vjpRules(
+  ahead: AnyFunction,
+  back: AnyFunction,
+  call: CustomCall,
+): Pick<CustomVjpParams, "forward" | "backward"> {
   const { types, outTypes } = call;
   const staged = once(() =>
     stageRule(call, types, types.length, (leaves) => {

@@ -2,7 +2,7 @@
 import { aval } from "../core/aval.js";
 import { ShapeError, TraceError } from "../core/errors.js";
 import { broadcastPrefix, PrefixError, showPath, unflatten } from "../core/tree.js";
-import { customVmapOp } from "../ops/index.js";
+import { type CustomVmapParams, customVmapOp } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import type { Tensor } from "../trace/tensor.js";
 import { type AnyFunction, type Args, callChecked, checkFunction, leavesLike, nameAfter, type Result } from "./call.js";
@@ -51,7 +51,7 @@ export type Batched<T> = T extends Tensor | number | boolean
     : boolean;
 
 /** The rule as the record wants it, under the user's name for it. */
-function vmapRule(fn: AnyFunction, call: CustomCall) {
+function vmapRule(fn: AnyFunction, call: CustomCall): CustomVmapParams["rule"] {
   const rule = (size: number, batched: readonly boolean[]) => {
     const types = call.types.map((type, i) => (batched[i] ? aval(type.dtype, [size, ...type.shape]) : type));
     const { graph, rest } = stageRule(call, types, types.length, (leaves) => runRule(fn, call, size, batched, leaves));

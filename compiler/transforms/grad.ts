@@ -6,11 +6,13 @@ import type { Graph } from "../ir/graph.js";
 import { literal } from "../ir/graph.js";
 import { fill } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
-import { replay, stage } from "../trace/stage.js";
+import { replay, stage, writeBack } from "../trace/stage.js";
 import { Tensor } from "../trace/tensor.js";
+import { currentTrace } from "../trace/trace.js";
 import {
   type AnyFunction,
   type Args,
+  type Callable,
   checkFunction,
   checkOptions,
   type FlatArgs,
@@ -74,7 +76,7 @@ type ValueAndGradResult<A extends readonly unknown[], R, O> = O extends { readon
  * instead). Throws `DTypeError` for an argument that is not float.
  */
 export function grad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
-  fn: (...args: A) => R,
+  fn: Callable<A, R>,
   options?: O,
 ): (...args: Args<A>) => GradResult<A, R, O> {
   const target = checkFunction("grad", fn);
@@ -90,7 +92,7 @@ export function grad<A extends unknown[], R, const O extends GradOptions = Recor
 
 /** Value of `fn` and its gradient, `[value, gradient]`; computed together. Options as for `grad`. */
 export function valueAndGrad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
-  fn: (...args: A) => R,
+  fn: Callable<A, R>,
   options?: O,
 ): (...args: Args<A>) => ValueAndGradResult<A, R, O> {
   const target = checkFunction("valueAndGrad", fn);
@@ -137,13 +139,14 @@ function differentiator(
     const active = flat.leaves.map((_, i) => wanted.includes(flat.position(i)));
     checkFloat(name, fn, flat, active);
     const label = `${name}(${nameOf(fn)})`;
-    const staged = stageCall(name, fn, flat);
+    const staged = stageCall(name, fn, flat, undefined, true);
     checkValue(name, fn, staged.rest, staged.graph, { hasAux, strict });
-    const places = outside?.leaves.map((x) => staged.captures.findIndex((y) => isSame(x, y)));
+    const places = outside?.leaves.map((x) => staged.captures.findIndex((y) => isSame(currentOf(x), y)));
     const graph = gradGraph(staged.graph, [...active, ...staged.captures.map((_, i) => Boolean(places?.includes(i)))]);
     observeTransform({ name: label, transform: "grad", graph });
     const results = runGraph(graph, [...flat.leaves, ...staged.captures], label);
     const primals = staged.graph.outputs.length;
+    writeBack(staged.writes, results.slice(primals - staged.writes.length, primals));
     const given = results.slice(primals);
     return {
       value: unflatten(staged.rest, results.slice(0, primals)),
@@ -171,6 +174,9 @@ function outsideOf(name: string, fn: AnyFunction, wrt: unknown): Flat<Tensor> {
   });
   return flat as Flat<Tensor>;
 }
+
+/** What stands for a variable that the function under way has assigned before. */
+const currentOf = (x: Tensor): Tensor => currentTrace()?.assigned(x) ?? x;
 
 /** Two tensors stand for one value. */
 const isSame = (x: Tensor, y: Tensor): boolean =>

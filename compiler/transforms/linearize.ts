@@ -26,7 +26,7 @@ export function linearize(graph: Graph, primalInputs: number, primalOutputs: num
 }
 
 /** A Graph in two. */
-export interface PartialGraph {
+interface PartialGraph {
   /** From the inputs that are known to the outputs that are, then the residuals. */
   readonly known: Graph;
   /** From the residuals, then the unknown inputs, to the other outputs. */
@@ -42,11 +42,7 @@ export interface PartialGraph {
  * true come from the second part in any case. Nothing is computed twice, but for what is made of constants alone, and
  * where the rule of an op says so.
  */
-export function partialEvalGraph(
-  graph: Graph,
-  unknown: readonly boolean[],
-  forced: readonly boolean[] = [],
-): PartialGraph {
+function partialEvalGraph(graph: Graph, unknown: readonly boolean[], forced: readonly boolean[] = []): PartialGraph {
   const waiting = new Set<Var>(graph.inputs.filter((_, i) => unknown[i]));
   const isWaiting = (x: Atom): boolean => x.kind === "var" && waiting.has(x);
   const knownEqns: Eqn[] = [];

@@ -8,6 +8,7 @@ import { type Lanes, type OutAxis, vmapCall } from "./batch.js";
 import {
   type AnyFunction,
   type Args,
+  type Callable,
   callTraced,
   checkFunction,
   type FlatArgs,
@@ -47,7 +48,7 @@ export interface VmapOptions {
  * shapes of one example.
  */
 export function vmap<A extends unknown[], R>(
-  fn: (...args: A) => R,
+  fn: Callable<A, R>,
   inAxes?: InAxes | VmapOptions,
   outAxes?: Axes,
 ): (...args: Args<A>) => Result<R> {

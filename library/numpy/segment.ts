@@ -7,7 +7,7 @@ import { literal } from "../../compiler/ir/graph.js";
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
-import { Tensor } from "../../compiler/trace/tensor.js";
+import type { Tensor } from "../../compiler/trace/tensor.js";
 import type { DTypeOption } from "./create.js";
 import { operand, promotedDType, toDType } from "./promote.js";
 import { i32 } from "./region.js";
@@ -130,7 +130,6 @@ export interface SearchsortedOptions {
 
 /**
  * Places at which `values` would stand in the rising vector `sorted`, i32, of the shape of `values`. NaN stands last.
- * A binary search in ⌈log₂ n⌉ + 1 steps of one kernel.
  */
 export function searchsorted(
   sorted: TensorLike,
@@ -144,22 +143,8 @@ export function searchsorted(
   const list = asTensor(sorted, "searchsorted");
   if (list.ndim !== 1)
     throw new ShapeError(`searchsorted: ${showAval(list.aval)} given, but a sorted vector is wanted${hereText()}`);
-  const n = list.size;
   const given = operand(values, "searchsorted");
   const dtype = promotedDType([list, given], "u32");
-  const entries = toDType(list, dtype, "searchsorted");
-  const value = toDType(given, dtype, "searchsorted");
-  const wanted = value instanceof Tensor ? value : ops.fill(value, []);
-  // an entry before the place: below the value, or not above it; NaN is above all numbers
-  const isBefore = (entry: Tensor): Tensor =>
-    side === "left"
-      ? ops.or(ops.lt(entry, wanted), ops.and(ops.ne(wanted, wanted), ops.eq(entry, entry)))
-      : ops.or(ops.le(entry, wanted), ops.ne(wanted, wanted));
-  let place = ops.fill(i32(0), wanted.shape);
-  for (let step = n === 0 ? 0 : 2 ** Math.floor(Math.log2(n)); step >= 1; step /= 2) {
-    const next = ops.add(place, i32(step));
-    const entry = ops.gather(entries, [ops.sub(next, i32(1))], { axes: [0], batch: 0, mode: "clip" });
-    place = ops.select(ops.and(ops.le(next, i32(n)), isBefore(entry)), next, place);
-  }
-  return place;
+  const [rows, wanted] = [list, given].map((x) => toDType(x, dtype, "searchsorted"));
+  return ops.searchsorted(rows!, wanted!, { batch: 0, side });
 }

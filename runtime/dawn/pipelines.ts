@@ -1,5 +1,5 @@
 // Compute pipelines, kept by their WGSL; the same code is compiled once per device.
-import { InternalError } from "../../compiler/core/errors.js";
+import { InternalError, type LanewiseError, WgslError } from "../../compiler/core/errors.js";
 import type { Dispatch } from "../../compiler/ir/program.js";
 import { tally } from "../counters.js";
 import { Lru } from "../lru.js";
@@ -33,24 +33,32 @@ export class PipelineCache {
     this.#device = device;
   }
 
-  get({ name, wgsl, reads, writes, usesZero, guards }: Dispatch): Pipeline {
+  get({ name, wgsl, reads, writes, usesZero, guards, userOps = [] }: Dispatch): Pipeline {
     // names in comments differ between kernels that are otherwise the same
     const code = wgsl.replaceAll(/ *\/\/.*/g, "");
     const found = this.#pipelines.get(code);
     if (found) return found;
     const layout = this.#layout(reads.length, writes.length, usesZero, guards.length);
-    const pipeline = this.#create(name, wgsl, layout);
+    const pipeline = this.#create(name, wgsl, layout, userOps);
     this.#pipelines.set(code, pipeline);
     return pipeline;
   }
 
-  #create(name: string, wgsl: string, layout: Layout): Pipeline {
+  #create(name: string, wgsl: string, layout: Layout, userOps: readonly string[]): Pipeline {
     const device = this.#device;
     let module: GPUShaderModule | undefined;
-    const invalid = async (message: string): Promise<InternalError> => {
+    const invalid = async (message: string): Promise<LanewiseError> => {
       const info = await module?.getCompilationInfo();
+      const lines = wgsl.split("\n");
       const told =
-        info?.messages.map(({ type, message: text, lineNum }) => `  ${type} in line ${lineNum}: ${text}`) ?? [];
+        info?.messages.map(
+          ({ type, message: text, lineNum }) =>
+            `  ${type} in line ${lineNum}: ${text}\n    ${lines[lineNum - 1]?.trim() ?? ""}`,
+        ) ?? [];
+      if (userOps.length > 0) {
+        const which = userOps.map((op) => `'${op}'`).join(" or ");
+        return new WgslError([`defineOp: the WGSL of ${which} does not compile`, ...told, message].join("\n"));
+      }
       return new InternalError([`Dawn refused the code of kernel ${name}: ${message}`, ...told, wgsl].join("\n"));
     };
     const { made: gpu, risk } = guard(device, { ...blame(`compile kernel ${name}`), invalid }, () => {

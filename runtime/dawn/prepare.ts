@@ -24,7 +24,7 @@ export interface Step {
 /** A dispatch, or a loop of them. */
 export type Action = Step | Repeat | While;
 
-export interface Repeat {
+interface Repeat {
   readonly kind: "repeat";
   readonly count: number;
   readonly even: readonly Action[];
@@ -32,7 +32,7 @@ export interface Repeat {
 }
 
 /** Goes on as long as the first word in slot `flag` is 1. */
-export interface While {
+interface While {
   readonly kind: "while";
   readonly flag: number;
   readonly body: readonly Action[];

@@ -1,4 +1,4 @@
-"""Writes control.json beside it: what JAX gives for the programs of control.test.ts, by their names.
+"""Writes control.jsonl beside it: what JAX gives for the programs of control.test.ts, one a line.
 
 Run by hand when a program is added: python3 tests/library/control.py. The file is the same on every run.
 """
@@ -215,5 +215,5 @@ def affine(a, b):
 
 case("affine", lax.associative_scan(affine, {"k": xs[:3] * 0.5, "x": rows[:, 0]}))
 
-lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in golden.items()]
-Path(__file__).with_suffix(".json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+lines = [json.dumps({"name": name, "value": value}, separators=(",", ":")) for name, value in golden.items()]
+Path(__file__).with_suffix(".jsonl").write_text("\n".join(lines) + "\n")

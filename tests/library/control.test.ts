@@ -1,6 +1,6 @@
 // Control flow: values and derivatives as JAX gives them, what lanes may not do to each other, structures and mistakes.
 import { readFileSync } from "node:fs";
-import { beforeAll, describe, expect, expectTypeOf, test } from "vitest";
+import { beforeAll, describe, expect, expectTypeOf, type TestContext, test } from "vitest";
 import { regionsOf } from "../../compiler/ir/graph.js";
 import { interpret } from "../../compiler/scalar/interpret.js";
 import { stage } from "../../compiler/trace/stage.js";
@@ -24,6 +24,7 @@ import {
   map,
   maximum,
   ones,
+  psum,
   ShapeError,
   scan,
   setDevice,
@@ -41,11 +42,18 @@ import {
   whileLoop,
   zeros,
 } from "../../index.js";
+import { gpuTest } from "../support/gpu.js";
 import { array, f32, i32 } from "../support/trace.js";
 
 beforeAll(() => setDevice("cpu"));
 
-const golden = JSON.parse(readFileSync(new URL("control.json", import.meta.url), "utf8")) as Record<string, unknown>;
+const golden = new Map<string, unknown>(
+  readFileSync(new URL("control.jsonl", import.meta.url), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+    .map(({ name, value }) => [name, value]),
+);
 
 /** A tree of tensors as JAX's results are written: the elements of each tensor as one list. */
 async function plain(x: unknown): Promise<unknown> {
@@ -67,12 +75,15 @@ function expectNear(got: unknown, want: unknown, path: string): void {
 }
 
 async function expectGolden(name: string, got: unknown): Promise<void> {
-  expect(golden).toHaveProperty([name]);
-  expectNear(await plain(got), golden[name], name);
+  expect([...golden.keys()]).toContain(name);
+  expectNear(await plain(got), golden.get(name), name);
 }
+
+const programs: [name: string, f: () => unknown][] = [];
 
 /** f(), and f() as one program. */
 async function expectGoldenTwice(name: string, f: () => unknown): Promise<void> {
+  programs.push([name, f]);
   await expectGolden(name, f());
   await expectGolden(name, jit(f)());
 }
@@ -511,6 +522,22 @@ describe("in each other", () => {
     expectNear(await plain([da, db]), [want.a, want.b], "gradient");
   });
 
+  test("lanes that speak to each other inside of a branch", async () => {
+    const f = vmap(
+      (x: Tensor) =>
+        cond(
+          x.gt(0),
+          (x) => psum(x.square(), "i"),
+          (x) => x,
+          x,
+        ),
+      { axisName: "i" },
+    );
+    expect(await f(tensor([1, -2, 3])).toArray()).toEqual([14, -2, 14]);
+    // of 2 (x0² + x1² + x2²) + x1
+    expect(await grad(f)(tensor([1, -2, 3])).toArray()).toEqual([4, -7, 12]);
+  });
+
   test("a while in a choice in a scan, forwards", async () => {
     const f = (x: Tensor): Tensor =>
       scan(
@@ -585,6 +612,18 @@ describe("associativeScan", () => {
     expect(await sums.toArray()).toEqual(counts.map((k) => (k * (k + 1)) / 2));
   });
 });
+
+async function checkOnGpu({ skip }: TestContext): Promise<void> {
+  if (programs.length === 0) skip("the tests above were left out");
+  setDevice("gpu");
+  try {
+    for (const [name, f] of programs) await expectGolden(name, jit(f)());
+  } finally {
+    setDevice("cpu");
+  }
+}
+
+gpuTest("on the GPU all these give the same", checkOnGpu, 180_000);
 
 describe("mistakes", () => {
   const w = { w: [tensor([1, 2]), tensor([1, 2, 3])] };

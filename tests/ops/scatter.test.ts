@@ -35,6 +35,16 @@ const cases: readonly Case[] = [
     combine: "min",
   },
   {
+    what: "blocks",
+    dtype: "i32",
+    x: [2, 4, 2],
+    indices: [2, 17_000],
+    axes: [1],
+    batch: 1,
+    mode: "drop",
+    combine: "mul",
+  },
+  {
     what: "two axes",
     dtype: "i32",
     x: [4, 3, 5],

@@ -22,9 +22,6 @@ export const records = allOps().map((op) => ({ op, name: op.name, calls: op.samp
 
 export const allCalls: readonly Call[] = records.flatMap(({ calls }) => calls);
 
-/** Calls that the compiler lowers to kernels. */
-export const callsOnGpu = allCalls.filter(({ op }) => op.kind !== "region");
-
 /** A sample as a Graph. Operands with a number in `constants` are literals instead of inputs. */
 export function callOf(op: Op, sample: Sample, constants: ReadonlyMap<number, number> = new Map()): Call {
   const operands = sample.inputs.map((x, k): Atom => {

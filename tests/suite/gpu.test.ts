@@ -1,24 +1,23 @@
 // Every op record on the GPU: for each dtype what the interpreter computes, also for special values and under vmap.
-import { expect, inject, vi } from "vitest";
+import { inject, vi } from "vitest";
 import { aval } from "../../compiler/core/aval.js";
 import { allocate } from "../../compiler/core/dtype.js";
 import type { NDArray } from "../../compiler/core/ndarray.js";
 import { sizeOf } from "../../compiler/core/shape.js";
 import { type Graph, literal } from "../../compiler/ir/graph.js";
-import type { Op } from "../../compiler/ir/op.js";
 import { concatenate, fill } from "../../compiler/ops/index.js";
 import { costOf } from "../../compiler/passes/cost.js";
 import { interpret } from "../../compiler/scalar/interpret.js";
 import { stage } from "../../compiler/trace/stage.js";
 import { bind } from "../../compiler/trace/trace.js";
 import { batchGraph } from "../../compiler/transforms/batch.js";
-import { differenceBeyond, specialConstants, specialOperands } from "../support/arrays.js";
+import { specialConstants, specialOperands } from "../support/arrays.js";
 import { gpuTest } from "../support/gpu.js";
 import { loopOverLanes, waysToBatch } from "../support/lanes.js";
-import { chunks, type Job, pack } from "../support/pack.js";
-import { runOnGpu } from "../support/run-program.js";
 import { randomStream } from "../support/ulp.js";
-import { type Call, callsOnGpu, drawInputs, hash, oneEqn } from "./calls.js";
+import { allCalls, type Call, drawInputs, hash, oneEqn } from "./calls.js";
+import { askedOf, type Relation } from "./exclusions.js";
+import { type Case, checkOnGpu } from "./gpu-cases.js";
 import { Tally } from "./tally.js";
 
 const gpu = inject("gpu");
@@ -30,35 +29,23 @@ const VMAP_CASES = 60;
 
 vi.setConfig({ testTimeout: 180_000 }); // a software adapter compiles some hundred shaders, the first time
 
-/** A job with the results it should have. */
-interface Case extends Job {
-  readonly name: string;
-  readonly ulp: number;
-  readonly want: readonly NDArray[];
-}
-
 gpuTest("every op gives on the GPU what it gives on the CPU", async () => {
-  await checkAll("GPU = CPU", callsOnGpu.map(usualCase));
+  await checkAll("GPU = CPU", askedOf("GPU = CPU", allCalls, tally).map(usualCase));
 });
 
 gpuTest("and so it does for NaN, infinities, zeros and the extreme integers", async () => {
-  const takesInputs = callsOnGpu.filter(({ graph }) => graph.inputs.length > 0);
-  const elementwise = takesInputs.filter(({ op }) => op.kind === "elementwise");
-  // where results are rounded, infinity and overflow depend on the order of the terms
-  const others = takesInputs.filter(
-    ({ op, graph }) => op.kind !== "elementwise" && op.ulp === 0 && !isPlainView(op, graph),
-  );
-  await checkAll("GPU = CPU on special values", [...elementwise.map(specialCase), ...others.map(scatteredCase)]);
+  const asked = askedOf("GPU = CPU on special values", allCalls, tally);
+  const cases = asked.map((call) => (call.op.kind === "elementwise" ? specialCase(call) : scatteredCase(call)));
+  await checkAll("GPU = CPU on special values", cases);
 });
 
 gpuTest("and so it does for constants, which WGSL's own compiler may not compute with", async () => {
-  const elementwise = callsOnGpu.filter(({ op, graph }) => op.kind === "elementwise" && graph.inputs.length > 0);
-  await checkAll("GPU = CPU on constants", elementwise.map(constantCase));
+  await checkAll("GPU = CPU on constants", askedOf("GPU = CPU on constants", allCalls, tally).map(constantCase));
 });
 
 gpuTest("a sample of vmapped calls gives what a loop over lanes gives on the CPU", async () => {
   const random = randomStream(20);
-  const batchable = callsOnGpu.filter(({ graph }) => graph.inputs.length > 0);
+  const batchable = askedOf("vmap = loop over lanes", allCalls, tally);
   const picked = Array.from({ length: VMAP_CASES }, () => batchable[Math.floor(random() * batchable.length)]!);
   await checkAll(
     "vmap = loop over lanes",
@@ -66,15 +53,15 @@ gpuTest("a sample of vmapped calls gives what a loop over lanes gives on the CPU
   );
 });
 
-/** Views of one operand do nothing to what they show. */
-const isPlainView = (op: Op, { inputs }: Graph): boolean => op.kind === "view" && inputs.length === 1;
+const checkAll = (relation: Relation, cases: readonly Case[]): Promise<void> =>
+  checkOnGpu(relation, cases, PER_PROGRAM, tally);
 
 const caseOf = ({ op, name }: Call, graph: Graph, inputs: readonly NDArray[], want: readonly NDArray[]): Case => ({
   graph,
   inputs,
   name,
-  ulp: op.ulp,
   want,
+  allowed: op.ulp,
 });
 
 function usualCase(call: Call): Case {
@@ -130,25 +117,4 @@ function vmapCase(call: Call, size: number, random: () => number): Case {
   );
   const want = loopOverLanes(call.graph, inputs, inAxes!, batched.outAxes, size);
   return { ...caseOf(call, batched.graph, inputs, want), name: `${call.name} along [${inAxes}], ${size} lanes` };
-}
-
-/** Runs all cases in few programs. Cases with results of one size lie side by side: their kernels can be one. */
-async function checkAll(relation: string, cases: readonly Case[]): Promise<void> {
-  const order = ({ graph, inputs }: Case): string =>
-    `${String(sizeOf(graph.outputs[0]!.aval.shape)).padStart(9)} ${inputs.map((x) => x.dtype).join()}`;
-  const sorted = [...cases].sort((a, b) => (order(a) < order(b) ? -1 : 1));
-  const faults: string[] = [];
-  for (const some of chunks(sorted, PER_PROGRAM)) {
-    const job = pack(some);
-    const results = await runOnGpu(job.graph, job.inputs);
-    let at = 0;
-    for (const { name, ulp, want } of some) {
-      for (const x of want) {
-        const found = differenceBeyond(results[at++]!, x, ulp);
-        if (found) faults.push(`${name} (${ulp} ulp): ${found}`);
-      }
-    }
-    tally.count(relation, some.length);
-  }
-  expect(faults).toEqual([]);
 }

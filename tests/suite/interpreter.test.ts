@@ -80,6 +80,20 @@ describe.each(records)("$name", ({ op, calls }) => {
   });
 });
 
+const several = records.flatMap(({ name, calls }) => {
+  const own = calls.filter(({ graph }) => graph.outputs.length > 1);
+  return own.length > 0 ? [{ name, calls: own }] : [];
+});
+
+test.each(several)("$name gives each of its results without the others", ({ calls }) => {
+  for (const call of calls) {
+    for (const x of call.graph.outputs) {
+      checkPasses(call.name, { ...call.graph, outputs: [x] }, drawInputs(call));
+      tally.count("passes keep every bit");
+    }
+  }
+});
+
 /** What is wrong with an array by itself. */
 function typeFault({ dtype, shape, data }: NDArray): string | undefined {
   if (data.length !== sizeOf(shape)) return `${data.length} elements in shape [${shape}]`;

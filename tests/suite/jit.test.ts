@@ -9,7 +9,7 @@ import { jit, setDevice, type Tensor } from "../../index.js";
 import { difference, differenceBeyond } from "../support/arrays.js";
 import { describeGpu } from "../support/gpu.js";
 import { randomStream } from "../support/ulp.js";
-import { allCalls, type Call, callsOnGpu, drawInputs } from "./calls.js";
+import { allCalls, type Call, drawInputs } from "./calls.js";
 import { Tally } from "./tally.js";
 
 vi.setConfig({ testTimeout: 180_000 }); // a software adapter compiles a shader for each eager call
@@ -69,7 +69,7 @@ describeGpu("on the GPU", () => {
 
   test("jit gives a sample of calls what eager calls give them", async () => {
     const random = randomStream(40);
-    const picked = Array.from({ length: GPU_CALLS }, () => callsOnGpu[Math.floor(random() * callsOnGpu.length)]!);
+    const picked = Array.from({ length: GPU_CALLS }, () => allCalls[Math.floor(random() * allCalls.length)]!);
     const faults: string[] = [];
     for (const call of picked) {
       const f = sandwich(call);

@@ -80,11 +80,11 @@ export function lane(x: NDArray, axis: number, i: number): NDArray {
   return { dtype: x.dtype, shape: removeAt(x.shape, axis), data };
 }
 
-/** Lanes of type `of` side by side along `axis`. */
-export function stackLanes(lanes: readonly NDArray[], axis: number, of: Aval): NDArray {
+/** Lanes of type `of` side by side along `axis`; floats in 64 bits if `wide`. */
+export function stackLanes(lanes: readonly NDArray[], axis: number, of: Aval, wide = false): NDArray {
   const shape = insertAt(of.shape, axis, lanes.length);
   const [outer, n, inner] = around(shape, axis);
-  const data = allocate(of.dtype, sizeOf(shape));
+  const data = allocate(of.dtype, sizeOf(shape), wide);
   lanes.forEach((x, i) => {
     for (let o = 0; o < outer; o++) data.set(x.data.subarray(o * inner, (o + 1) * inner), (o * n + i) * inner);
   });

@@ -5,15 +5,17 @@ import { interpret } from "../../compiler/scalar/interpret.js";
 import { widened } from "./arrays.js";
 import { randomStream, ulpAt } from "./ulp.js";
 
-/** Disturbed runs, and how many times their greatest deviation is allowed. */
-const RUNS = 4;
+/** How many times the greatest deviation of the disturbed runs is allowed. */
 const MARGIN = 8;
 
-/** The largest difference to allow for each element of each output; infinite where even the order of size is unknown. */
-export function errorBounds(graph: Graph, inputs: readonly NDArray[]): Float64Array[] {
+/**
+ * The largest difference to allow for each element of each output; infinite where even the order of size is unknown. The
+ * more elements there are, the more likely is one that all of few `runs` hardly disturb.
+ */
+export function errorBounds(graph: Graph, inputs: readonly NDArray[], runs = 4): Float64Array[] {
   const wide = inputs.map(widened);
   const calm = interpret(graph, wide, { wide: true });
-  const disturbed = Array.from({ length: RUNS }, (_, i) => interpretDisturbed(graph, wide, randomStream(i + 1)));
+  const disturbed = Array.from({ length: runs }, (_, i) => interpretDisturbed(graph, wide, randomStream(i + 1)));
   return calm.map((want, k) =>
     Float64Array.from(want.data, (x, i) => {
       const deviations = disturbed.map((run) => Math.abs(run[k]!.data[i]! - x));

@@ -29,22 +29,24 @@ export function waysToBatch(ranks: readonly number[], most: number, random: () =
   );
 }
 
-/** What the lanes of `graph` give one by one, stacked where the batched Graph has its batch axis. */
+/** What the lanes of `graph` give one by one, stacked where the batched Graph has its batch axis; in f64 if `wide`. */
 export function loopOverLanes(
   graph: Graph,
   inputs: readonly NDArray[],
   inAxes: LaneAxes,
   outAxes: LaneAxes,
   size: number,
+  wide = false,
 ): NDArray[] {
   const runLane = (cut: (x: NDArray, axis: number) => NDArray): NDArray[] =>
     interpret(
       graph,
       inputs.map((x, k) => (inAxes[k] === null ? x : cut(x, inAxes[k]!))),
+      { wide },
     );
   const lanes = Array.from({ length: size }, (_, i) => runLane((x, axis) => lane(x, axis, i)));
   // what no lane differs in has a value even if there are no lanes
-  const common = lanes[0] ?? runLane((x, axis) => filled(x.dtype, removeAt(x.shape, axis), 0));
+  const common = lanes[0] ?? runLane((x, axis) => filled(x.dtype, removeAt(x.shape, axis), 0, wide));
   return graph.outputs.map(({ aval }, k) => {
     const axis = outAxes[k]!;
     if (axis === null) return common[k]!;
@@ -52,6 +54,7 @@ export function loopOverLanes(
       lanes.map((results) => results[k]!),
       axis,
       aval,
+      wide,
     );
   });
 }

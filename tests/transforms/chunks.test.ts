@@ -4,8 +4,10 @@ import {
   hessian,
   jit,
   jvp,
+  LanewiseError,
   MemoryError,
   ones,
+  psum,
   ShapeError,
   setDevice,
   setMemoryBudget,
@@ -162,6 +164,20 @@ test("a chunk is a whole number of lanes", async () => {
     expect(error).toBeInstanceOf(ShapeError);
     expect(error.message).toBe(`vmap: chunkSize ${chunkSize} is not a whole number ≥ 1`);
   }
+});
+
+test("collectives need all lanes, so that a named axis has no chunks", async () => {
+  const error = await errorOf(() => vmap((x: Tensor) => x, { axisName: "rows", chunkSize: 2 }));
+  expect(error).toBeInstanceOf(LanewiseError);
+  expect(error.message).toBe(
+    "vmap: axisName 'rows' and chunkSize 2 are both given, but collectives need all lanes at once\n  leave out one of them",
+  );
+  // those over an outer axis are no lanes of ours
+  const inner = (x: Tensor): Tensor => psum(x, "outer").mul(x);
+  const nested = (chunkSize?: number) =>
+    vmap((row: Tensor) => vmap(inner, chunkSize === undefined ? {} : { chunkSize })(row), { axisName: "outer" });
+  setDevice("cpu");
+  expect(await nested(2)(numbers(3, 5)).toArray()).toEqual(await nested()(numbers(3, 5)).toArray());
 });
 
 test("a lane's result that outAxes takes for shared is refused as without chunks", () => {

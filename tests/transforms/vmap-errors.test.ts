@@ -255,7 +255,7 @@ describe("what is given to vmap itself", () => {
     expect(refused(3)).toThrow(new LanewiseError("vmap: number given, but a function is wanted"));
     expect(refused(g, { inAxis: 0 })).toThrow(LanewiseError);
     expect(refused(g, { inAxis: 0 })).toThrow(
-      "vmap: there is no option 'inAxis'; there are inAxes, outAxes, axisSize, chunkSize\n" +
+      "vmap: there is no option 'inAxis'; there are inAxes, outAxes, axisSize, axisName, chunkSize\n" +
         "  axes of an argument that is an object are given inside the array: inAxes: [{ inAxis: … }]",
     );
     expect(refused(g, { outAxes: 0 }, 0)).toThrow("vmap: outAxes is given twice, in the options and as an argument");

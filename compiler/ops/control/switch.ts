@@ -11,6 +11,7 @@ import type { Operand, Tensor } from "../../trace/tensor.js";
 import { bind } from "../../trace/trace.js";
 import { max, min } from "../arithmetic.js";
 import { broadcast, lanesAt } from "../axes.js";
+import { axisNamesIn } from "../collective.js";
 import { eq, select } from "../compare.js";
 import { sumOf } from "../define.js";
 import { checkTypes, filler, flip, keep, parted, readInputs, strong, typesOf, withOutputs, zerosOf } from "./graphs.js";
@@ -25,14 +26,11 @@ interface Lanes {
   readonly lane: readonly Graph[];
   /** For each operand behind the index, which of the lane axes it has: they are its leading axes, in order. */
   readonly laneAxes: readonly (readonly number[])[];
-  /** For each lane axis, the name that collective ops know it by. */
-  readonly laneNames: readonly (string | null)[];
 }
 
 const lanesOf = (params: SwitchParams & Partial<Lanes>, operands: number): Lanes => ({
   lane: params.lane ?? params.branches,
   laneAxes: params.laneAxes ?? Array.from({ length: operands }, () => []),
-  laneNames: params.laneNames ?? [],
 });
 
 /** The params for an index of this shape. */
@@ -41,12 +39,11 @@ function paramsOf(lanes: Lanes, shape: Shape, transforms: Transforms): SwitchPar
   const branches = lanes.lane.map((graph) => {
     let all = graph;
     for (let axis = shape.length - 1; axis >= 0; axis--) {
-      const laneAxis: LaneAxis = { size: shape[axis]!, name: lanes.laneNames[axis] ?? undefined };
       const inAxes = lanes.laneAxes.map((own) => (own.includes(axis) ? 0 : null));
       all = transforms.batch(
         all,
         inAxes,
-        laneAxis,
+        { size: shape[axis]! },
         graph.outputs.map(() => 0),
       ).graph;
     }
@@ -69,6 +66,36 @@ function batchAlike(
   const outAxes = graphs[0]!.outputs.map((_, j) => found.find((x) => x.outAxes[j] !== null)?.outAxes[j] ?? null);
   return { graphs: graphs.map((graph) => transforms.batch(graph, inAxes, lanes, outAxes).graph), outAxes };
 }
+
+/** Branches in which lanes speak to each other: all lanes take part in all of them, and each has the result of its own. */
+function batchTogether(
+  index: Tensor,
+  operands: readonly Batched[],
+  branches: readonly Graph[],
+  lanes: LaneAxis,
+  transforms: Transforms,
+): Batched<Tensor>[] {
+  const axes = operands.map((x) => x.axis);
+  const values = operands.map((x) => x.value);
+  const results = branches.map((graph) => {
+    const first = graph.outputs.map(() => 0);
+    return replay(transforms.batch(graph, axes, lanes, first).graph, values) as Tensor[];
+  });
+  const chosen = clamped(index, branches.length);
+  const own = results.reduceRight((others, list, k) => list.map((y, j) => select(maskOf(chosen, k, y), y, others[j]!)));
+  return own.map((value) => ({ value, axis: 0 }));
+}
+
+/** The index as the number of a branch. */
+const clamped = (index: Operand, branches: number): Tensor => max(min(index, i32(branches - 1)), i32(0));
+
+/** Where lanes chose branch `k`, in the shape of a value with lane axes in front. */
+const maskOf = (chosen: Tensor, k: number, { shape }: Tensor): Tensor =>
+  broadcast(
+    eq(chosen, i32(k)),
+    shape,
+    chosen.shape.map((_, axis) => axis),
+  );
 
 const i32 = (value: number) => literal(value, aval("i32", []));
 
@@ -123,16 +150,19 @@ const switchOp: RegionOp = register<RegionOp>({
       const results = bindLanes(index!.value, values, { ...lanes, lane: graphs }, transforms);
       return results.map((value, j) => ({ value, axis: outAxes[j] === null ? null : outAxes[j]! + rank }));
     }
-    const values = operands.map((x): Operand => (x.axis === null ? x.value : lanesAt(x, 0, laneAxis.size)));
+    const { name, size } = laneAxis;
+    const own = lanesAt(index!, 0, size);
+    if (name !== undefined && lanes.lane.some((graph) => axisNamesIn(graph).has(name)))
+      return batchTogether(own, operands, (params as SwitchParams).branches, laneAxis, transforms);
+    const values = operands.map((x): Operand => (x.axis === null ? x.value : lanesAt(x, 0, size)));
     const outer = {
       lane: lanes.lane,
       laneAxes: lanes.laneAxes.map((own, i) => [
         ...(operands[i]!.axis === null ? [] : [0]),
         ...own.map((axis) => axis + 1),
       ]),
-      laneNames: [laneAxis.name ?? null, ...lanes.laneNames],
     };
-    const results = bindLanes(lanesAt(index!, 0, laneAxis.size), values, outer, transforms);
+    const results = bindLanes(own, values, outer, transforms);
     return results.map((value) => ({ value, axis: 0 }));
   },
   jvp([, ...tangents], [index, ...operands], params, transforms) {
@@ -174,10 +204,9 @@ const switchOp: RegionOp = register<RegionOp>({
     } else {
       // lanes share an operand: its cotangent is the sum over all of them, each with what its own branch gives
       const { branches } = params as SwitchParams;
-      const chosen = max(min(index!, i32(branches.length - 1)), i32(0));
+      const chosen = clamped(index!, branches.length);
       const parts = branches.map((graph, k) => {
-        const taken = eq(chosen, i32(k));
-        const own = there.map((ct) => select(broadcast(taken, ct.shape, every), ct, zerosOf(ct.aval)));
+        const own = there.map((ct) => select(maskOf(chosen, k, ct), ct, zerosOf(ct.aval)));
         return replay(turned(graph), [...known, ...own]) as Tensor[];
       });
       back = parts[0]!.map((_, j) => sumOf(parts.map((part) => part[j])));

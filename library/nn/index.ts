@@ -1,0 +1,2 @@
+// Modules.
+export { Module, ModuleList, Parameter, State } from "./module.js";
