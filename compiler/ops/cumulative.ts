@@ -237,6 +237,7 @@ export function cumlogsumexp(x: Tensor, axis: number, reverse = false): Tensor {
   const none = fill(zero("f32"), x.shape);
   // beside an infinite largest element, exp(x - most) would be NaN
   const scale = select(lt(abs(most), literal(Infinity, aval("f32", []))), most, none);
-  const kept = exp(sub(previous(scale, 0, { axis, reverse }), scale));
+  // before the first element there is nothing: −∞, so that this is 0, and no tangent of it is 0 · ∞
+  const kept = exp(sub(previous(scale, -Infinity, { axis, reverse }), scale));
   return add(scale, log(recurrence(kept, exp(sub(x, scale)), axis, reverse)));
 }
