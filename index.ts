@@ -44,8 +44,10 @@ export type {
 } from "./library/define-kernel.js";
 export { defineOp, type ElementwiseDefinition } from "./library/define-op.js";
 export * from "./library/functions.js";
+export * as nn from "./library/nn/index.js";
 export * as numpy from "./library/numpy/index.js";
 export * from "./library/numpy/index.js";
+export * as optim from "./library/optim/index.js";
 export {
   dynamicSlice,
   dynamicUpdateSlice,

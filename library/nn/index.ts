@@ -1,0 +1,3 @@
+// Networks: initialisers, losses and measures.
+export * as initialisers from "./initialisers.js";
+export * from "./losses.js";
