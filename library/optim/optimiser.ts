@@ -86,7 +86,9 @@ export function optimiser(
     name,
     init(params) {
       const flat = floatTree(`${name}.init`, "params", params);
-      return asProgram(`${name}.init`, () => stateOf(rule, flat, i32(0), flat.leaves.map(zerosOf))) as never;
+      // one by one: equal results of one program share their memory, and none of them could be donated
+      const zeros = rule.moments.map(() => flat.leaves.map(zerosOf));
+      return stateOf(rule, flat, i32(0), zeros) as never;
     },
     update(gradients, state, params) {
       const label = `${name}.update`;
@@ -112,7 +114,7 @@ export function optimiser(
           flat.def,
           moved.map(({ x }) => x),
         );
-        return [values, stateOf(rule, flat, step, ...next)];
+        return [values, stateOf(rule, flat, step, next)];
       }) as never;
     },
   };
@@ -126,9 +128,9 @@ const zerosOf = (x: Tensor): Tensor => ops.fill(f32(0), x.shape);
 export const scaleFor = (x: Tensor, scalar: Operand): Operand =>
   scalar instanceof Tensor ? stretch(scalar, x.shape) : scalar;
 
-/** `leaves` for each moment; one list stands for all of them. */
-function stateOf(rule: Rule, flat: FlatTree, step: Tensor, ...leaves: readonly (readonly Tensor[])[]): unknown {
-  const trees = rule.moments.map((name, k) => [name, unflatten(flat.def, leaves[k] ?? leaves[0]!)]);
+/** `moments` has the leaves of each moment. */
+function stateOf(rule: Rule, flat: FlatTree, step: Tensor, moments: readonly (readonly Tensor[])[]): unknown {
+  const trees = rule.moments.map((name, k) => [name, unflatten(flat.def, moments[k]!)]);
   return { step, moments: Object.fromEntries(trees) };
 }
 

@@ -5,6 +5,7 @@ import {
   grad,
   jit,
   type LanewiseError,
+  ones,
   optim,
   ShapeError,
   setDevice,
@@ -12,6 +13,7 @@ import {
   tensor,
   ValueError,
   vmap,
+  zeros,
   zerosLike,
 } from "lanewise";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -53,7 +55,7 @@ describe.each(every)("%s", (_, make) => {
     const [, next] = optimiser.update(gradients(), start, params());
     expect(next.step.dtype).toBe("i32");
     expect(await next.step.item()).toBe(1);
-    expect(Object.keys(next.moments)).toEqual(Object.keys(start.moments));
+    expect(Object.keys(next.moments).sort()).toEqual(Object.keys(start.moments).sort());
   });
 
   test("moves against the gradient at first, and not without one", async () => {
@@ -287,6 +289,7 @@ describe("trees", () => {
     const { init, update } = optim.adam({ learningRate: 1 });
     const tree = Array.from({ length: 6 }, (_, i) => tensor([i, 1]));
     const state = init(tree);
+    await near(state.moments.second![5]!, [0, 0]);
     const before = counters().dispatches;
     const [next] = update(tree, state, tree);
     await near(next[5]!, [4, 0]);
@@ -294,6 +297,21 @@ describe("trees", () => {
     await setDevice("cpu");
     // each parameter with its two moments; of ops one by one it would be 20 for each
     expect(dispatches).toBeLessThanOrEqual(8);
+  });
+
+  gpuTest("stay in their memory from the first step on, where they are donated", async () => {
+    await setDevice("gpu");
+    const { init, update } = optim.adam({ learningRate: 1, amsgrad: true });
+    const step = jit((p: Params, s: State, g: Params) => update(g, s, p), { donateArgnums: [0, 1] });
+    const tree = { w: ones([32, 32]), b: ones([32, 32]) };
+    const before = counters();
+    const [next] = step(tree, init(tree), { w: ones([32, 32]), b: zeros([32, 32]) });
+    await next.w.data();
+    const after = counters();
+    await setDevice("cpu");
+    expect(after.donationsKept - before.donationsKept).toBe(0);
+    // parameters and three moments of two arrays; every element reads the step, which is not donated
+    expect(after.bytesDonated - before.bytesDonated).toBe(4 * 2 * 32 * 32 * 4);
   });
 
   test("that do not go together are refused with the place", () => {
