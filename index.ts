@@ -47,6 +47,7 @@ export * from "./library/functions.js";
 export * as nn from "./library/nn/index.js";
 export * as numpy from "./library/numpy/index.js";
 export * from "./library/numpy/index.js";
+export * as optim from "./library/optim/index.js";
 export {
   dynamicSlice,
   dynamicUpdateSlice,

@@ -1,2 +1,4 @@
-// Modules.
+// Networks: modules, initialisers, losses and measures.
+export * as initialisers from "./initialisers.js";
+export * from "./losses.js";
 export { Module, ModuleList, Parameter, State } from "./module.js";

@@ -80,7 +80,7 @@ export const std = (x: TensorLike, axis?: Axis, options: VarianceOptions = {}): 
   rootOrZero(variance("std", x, axis, options));
 
 /** √x, with a gradient of 0 where x is 0: √′ is infinite there, and infinity times 0 is NaN. */
-function rootOrZero(x: Tensor): Tensor {
+export function rootOrZero(x: Tensor): Tensor {
   const isZero = ops.eq(x, f32(0));
   // twice: what is not taken must not have an infinite gradient either
   return ops.select(isZero, f32(0), ops.sqrt(ops.select(isZero, f32(1), x)));
