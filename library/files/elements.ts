@@ -74,10 +74,10 @@ export function checkSizes(shape: unknown, type: Encoding, byteLength: number, f
   const sizes = shape as number[];
   // sizes beside a 0 are multiplied too: an empty array has strides
   const spread = sizes.reduce((product, n) => product * Math.max(n, 1), type.bytes);
-  if (spread > Number.MAX_SAFE_INTEGER) fail(`its shape ${showShape(sizes)} is too large`, "fewer than 2^53 bytes");
+  if (spread > Number.MAX_SAFE_INTEGER) fail("its shape is too large", "fewer than 2^53 bytes");
   const bytes = sizes.includes(0) ? 0 : spread;
   if (bytes !== byteLength)
-    fail(`it has ${byteLength} bytes`, `${bytes}, as its shape is ${showShape(sizes)} of ${type.name}`);
+    fail(`it has ${byteLength} bytes`, `${bytes}, as its shape is ${showShape(sizes).slice(0, 80)} of ${type.name}`);
   return sizes;
 }
 

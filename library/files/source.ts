@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { FileError, MemoryError, ValueError } from "../../compiler/core/errors.js";
+import { checkMemory } from "../../compiler/core/host.js";
 import { hereText } from "../../compiler/trace/here.js";
 
 /** What is read: the path of a file, or its bytes. */
@@ -20,7 +21,7 @@ export interface Source {
 }
 
 /** An error for each file, or part of one, called `name`. */
-export const failFor =
+const failFor =
   (name: string): Fail =>
   (seen, wanted) => {
     throw new FileError(`${name}: ${seen}\n  wanted: ${wanted}`);
@@ -33,7 +34,10 @@ export const isPath = (x: unknown): x is string | URL => typeof x === "string" |
 
 /** Opens `from` while `use` reads it. `caller` is the function that was called, for messages. */
 export async function withSource<T>(caller: string, from: FileSource, use: (source: Source) => Promise<T>): Promise<T> {
-  if (from instanceof Uint8Array) return use(inMemory(`${caller}(bytes)`, from));
+  if (from instanceof Uint8Array) {
+    checkMemory(from);
+    return use(inMemory(`${caller}(bytes)`, from));
+  }
   const path = pathOf(caller, from);
   let file: FileHandle;
   let size: number;
@@ -101,7 +105,11 @@ export async function writeFile(caller: string, to: string | URL, parts: readonl
   const target = await realpath(path).catch(() => path); // a link stays a link
   const temporary = `${target}.${randomUUID()}.tmp`;
   try {
-    const file = await open(temporary, "wx");
+    const mode = await stat(target).then(
+      (old) => old.mode,
+      () => 0o666,
+    ); // what was private stays so
+    const file = await open(temporary, "wx", mode);
     try {
       for (const part of parts)
         for (let done = 0; done < part.length; )

@@ -1,5 +1,5 @@
-// Zip archives, as far as npz needs them. Node inflates; what the archive says is checked here, as no small zip library
-// checks sums, sizes and overlaps.
+// Zip archives, as far as npz needs them. Node inflates; what the archive says is checked here: small zip libraries leave
+// sums, sizes and overlaps unchecked.
 import { promisify } from "node:util";
 import { deflateRaw, inflateRaw, type ZlibOptions } from "node:zlib";
 import { type Fail, joined, type Source, showName } from "./source.js";
@@ -85,15 +85,16 @@ async function findDirectory({ size, fail, read }: Source): Promise<Directory> {
   let bytes = tail.getUint32(at + 12, true);
   let offset = tail.getUint32(at + 16, true);
   const here = tail.getUint16(at + 8, true);
-  if (count === FULL_16 || bytes === FULL_32 || offset === FULL_32) {
-    const locator = end - LOCATOR64_BYTES;
-    const place = locator < END64_BYTES ? undefined : viewOf(await read(locator, LOCATOR64_BYTES));
-    if (place?.getUint32(0, true) !== LOCATOR64) return fail("it has no 64-bit directory", "one, by its last record");
+  const locator = end - LOCATOR64_BYTES;
+  const place = locator < END64_BYTES ? undefined : viewOf(await read(locator, LOCATOR64_BYTES));
+  if (place?.getUint32(0, true) === LOCATOR64) {
     end = longAt(place, 8, fail);
     if (end > locator - END64_BYTES) fail(`its 64-bit directory begins at byte ${end}`, `one before byte ${locator}`);
     const record = viewOf(await read(end, END64_BYTES));
     if (record.getUint32(0, true) !== END64) fail(`there is no 64-bit directory at byte ${end}`, "one");
     [count, bytes, offset] = [longAt(record, 32, fail), longAt(record, 40, fail), longAt(record, 48, fail)];
+  } else if (count === FULL_16 || bytes === FULL_32 || offset === FULL_32) {
+    fail("it has no 64-bit directory", "one, by its last record");
   } else if (disk !== 0 || here !== count) fail("it is a part of an archive", "a whole one");
   if (offset + bytes !== end)
     fail(`its directory has ${bytes} bytes from byte ${offset} on`, `a directory that ends at byte ${end}`);

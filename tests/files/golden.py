@@ -7,6 +7,7 @@ every run. There an array is {dtype, shape, data} of what is read; NaN and infin
 import json
 import math
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,32 @@ np.savez(here / "ours.npz", **ours)
 save("ours.npz", None, ours)
 np.savez_compressed(here / "compressed.npz", **ours, **others)
 save("compressed.npz", None, {**ours, **others})
+
+
+class Stream:
+    """A file that cannot go back, so that sizes stand behind the members."""
+
+    def __init__(self, path):
+        self.file = open(path, "wb")
+
+    def write(self, data):
+        return self.file.write(data)
+
+    def flush(self):
+        self.file.flush()
+
+    def read(self):  # by which NumPy sees a file
+        raise OSError("written only")
+
+
+two = {name: ours[name] for name in ("step", "layer.bias")}
+stream = Stream(here / "streamed.npz")
+np.savez(stream, **two)
+stream.file.close()
+save("streamed.npz", None, two)
+zipfile.ZIP64_LIMIT = zipfile.ZIP_FILECOUNT_LIMIT = 1  # as if it were large
+np.savez_compressed(here / "zip64.npz", **two)
+save("zip64.npz", None, two)
 
 weight = ours["layer.weight"]
 save_npy("weight.npy", weight)

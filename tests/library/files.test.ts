@@ -1,11 +1,12 @@
 // Weights in files: what NumPy and the safetensors package wrote is read, and written in the same bytes.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import fc from "fast-check";
-import { type DType, FileError, files, setDevice, type Tensor, tensor, ValueError, vmap, zeros } from "lanewise";
+import { type DType, FileError, files, setDevice, type Tensor, tensor, ValueError, vmap, where, zeros } from "lanewise";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { gpuTest } from "../support/gpu.js";
 
 setDevice("cpu");
 
@@ -173,6 +174,13 @@ describe("writing", () => {
     expect(readdirSync(inside)).toEqual(["kept.npz"]);
   });
 
+  test("keeps the permissions of the file it replaces", async () => {
+    const path = join(folder, "private.npy");
+    writeFileSync(path, "", { mode: 0o600 });
+    await files.saveNpy(path, zeros([1]));
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
   test("follows a link", async () => {
     const inside = mkdtempSync(join(folder, "link-"));
     writeFileSync(join(inside, "real.npz"), "old");
@@ -197,6 +205,7 @@ describe("writing", () => {
     ["metadata that is no text", () => files.saveSafetensors({}, { metadata: { a: 1 as never } }), /"a" is no text/],
     ["an unknown option", () => files.saveNpz({}, { compressed: true } as never), /no option 'compressed'/],
     ["a long name", () => files.saveNpz({ ["x".repeat(65_535)]: zeros(1) }), /65539 bytes.*\n {2}use saveSafetensors/],
+    ["shared memory", () => files.loadNpy(new Uint8Array(new SharedArrayBuffer(8))), /shared memory/],
     ["no path", () => files.loadNpz(3 as never), /loadNpz: number given, but the path of a file or a Uint8Array/],
     [
       "a web address",
@@ -219,4 +228,17 @@ describe("writing", () => {
     })(zeros([2]));
     await expect(saved).rejects.toThrow("only known when the kernel runs");
   });
+});
+
+gpuTest("tensors of a GPU are saved as those of the CPU, and loaded to it", async () => {
+  const computed = () => ({ sums: tensor([[1, 2]]).add(tensor([3, 4])), above: tensor([1, 2]).gt(1) });
+  const bytes = await Promise.all([files.saveSafetensors(computed()), files.saveNpz(computed())]);
+  setDevice("gpu");
+  try {
+    expect(await Promise.all([files.saveSafetensors(computed()), files.saveNpz(computed())])).toEqual(bytes);
+    for (const { sums, above } of [await files.loadSafetensors(bytes[0]!), await files.loadNpz(bytes[1]!)])
+      expect(await where(above!, sums!, -1).toArray()).toEqual([[-1, 6]]);
+  } finally {
+    setDevice("cpu");
+  }
 });
