@@ -43,6 +43,7 @@ export type {
   TensorType,
 } from "./library/define-kernel.js";
 export { defineOp, type ElementwiseDefinition } from "./library/define-op.js";
+export * as files from "./library/files/index.js";
 export * from "./library/functions.js";
 export * as nn from "./library/nn/index.js";
 export * as numpy from "./library/numpy/index.js";

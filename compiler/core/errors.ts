@@ -20,6 +20,11 @@ export class ValueError extends LanewiseError {
   override name = "ValueError";
 }
 
+/** A file that cannot be read or written, or does not hold what its format promises. */
+export class FileError extends LanewiseError {
+  override name = "FileError";
+}
+
 /** A traced function did something whose outcome is only known when the kernel runs. */
 export class TraceError extends LanewiseError {
   override name = "TraceError";
