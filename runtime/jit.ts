@@ -5,7 +5,7 @@ import { showTree, type TreeDef, unflatten } from "../compiler/core/tree.js";
 import type { Graph } from "../compiler/ir/graph.js";
 import { axisScopeKey } from "../compiler/trace/axis-names.js";
 import { writeBack } from "../compiler/trace/stage.js";
-import { type Operand, Tensor } from "../compiler/trace/tensor.js";
+import { type Operand, type Row, Tensor } from "../compiler/trace/tensor.js";
 import { currentTrace, untraced } from "../compiler/trace/trace.js";
 import type { Variable } from "../compiler/trace/variable.js";
 import {
@@ -64,6 +64,8 @@ interface Entry {
   /** Variables whose new values are the last results, and where among the operands their old values are. */
   readonly writes: readonly Variable[];
   readonly replaced: readonly number[];
+  /** Where variables that it reads had their elements. */
+  readonly rowsRead: ReadonlyMap<Tensor, Row | undefined>;
   /** Leaves of donated arguments, and what each leaf is called. */
   readonly donated: readonly number[];
   readonly names: readonly string[];
@@ -73,6 +75,12 @@ interface Entry {
 interface Prepared {
   readonly entry: Entry;
   readonly leaves: readonly Operand[];
+}
+
+/** The variables that were read have their elements where they had them then. */
+function areInPlace({ rowsRead }: Entry): boolean {
+  for (const [x, row] of rowsRead) if (x.row?.of !== row?.of || x.row?.index !== row?.index) return false;
+  return true;
 }
 
 /** One tensor per type, of just that type. */
@@ -111,7 +119,7 @@ export function jit<A extends unknown[], R>(fn: Callable<A, R>, options: JitOpti
 
   const prepare = (args: readonly unknown[], isCall: boolean): Prepared => {
     const axes = `${axisScopeKey()}${fieldsKey(target)}`;
-    if (last && last.axes === axes && areTensorsOf(args, last.types)) {
+    if (last && last.axes === axes && areTensorsOf(args, last.types) && areInPlace(last.entry)) {
       if (isCall) watch.hit();
       return { entry: last.entry, leaves: args };
     }
@@ -124,14 +132,16 @@ export function jit<A extends unknown[], R>(fn: Callable<A, R>, options: JitOpti
     const flat = flattenArgs("jit", target, dynamic);
     const key = `${axes} ${keyOf(flat, fixed, identities)}`;
     let entry = cache.get(key);
+    if (entry && !areInPlace(entry)) entry = undefined;
     if (!entry) {
-      const { graph, captures, rest, writes } = stageCall("jit", target, flat, fixed, true);
+      const { graph, captures, rest, writes, rowsRead } = stageCall("jit", target, flat, fixed, true);
       const names = flat.leaves.map((_, i) => flat.name(i));
       entry = {
         graph,
         captures,
         rest,
         writes,
+        rowsRead,
         // what is about to be replaced gives its memory to what replaces it
         replaced: captures.flatMap((x, i) => (writes.includes(x as Variable) ? [flat.leaves.length + i] : [])),
         names,

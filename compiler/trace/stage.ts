@@ -3,7 +3,7 @@ import type { Aval } from "../core/aval.js";
 import { TraceError } from "../core/errors.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import { hereText } from "./here.js";
-import type { Operand, Tensor } from "./tensor.js";
+import type { Operand, Row, Tensor } from "./tensor.js";
 import { bind, currentTrace, inTrace, withLocation } from "./trace.js";
 import type { Variable } from "./variable.js";
 
@@ -18,6 +18,8 @@ export interface Staged<R> {
   readonly rest: R;
   /** Variables it assigned. Their new values are the last outputs of the Graph. */
   readonly writes: readonly Variable[];
+  /** Where variables that were read had their elements. */
+  readonly rowsRead: ReadonlyMap<Tensor, Row | undefined>;
 }
 
 /**
@@ -31,20 +33,26 @@ export function stage<R>(
   fn: (args: Tensor[]) => { readonly outputs: readonly Operand[]; readonly rest: R },
   outer: readonly Tensor[] = [],
   takesWrites = false,
+  keepsVariables?: boolean,
 ): Staged<R> {
-  return inTrace(name, (trace) => {
-    const args = avals.map((aval) => trace.input(aval));
-    for (const x of outer) trace.standIn(x);
-    const { outputs, rest } = fn(args);
-    if (trace.writes.size > 0 && !takesWrites) {
-      throw new TraceError(
-        `${name}: the function assigns a variable, which only jit, vmap and grad around it can write back\n  return the new value, or carry it along${hereText()}`,
-      );
-    }
-    const graph = trace.finish([...outputs, ...trace.writes.values()]);
-    const writes = [...trace.writes.keys()] as Variable[];
-    return { graph, captures: trace.captures, sources: trace.sources, rest, writes };
-  });
+  return inTrace(
+    name,
+    (trace) => {
+      const args = avals.map((aval) => trace.input(aval));
+      for (const x of outer) trace.standIn(x);
+      const { outputs, rest } = fn(args);
+      if (trace.writes.size > 0 && !takesWrites) {
+        throw new TraceError(
+          `${name}: the function assigns a variable, which only jit, vmap and grad around it can write back\n  return the new value, or carry it along${hereText()}`,
+        );
+      }
+      const graph = trace.finish([...outputs, ...trace.writes.values()]);
+      const writes = [...trace.writes.keys()] as Variable[];
+      const { captures, sources, rowsRead } = trace;
+      return { graph, captures, sources, rest, writes, rowsRead };
+    },
+    keepsVariables,
+  );
 }
 
 /** Values that a function takes from outside, known twice. */

@@ -39,6 +39,12 @@ export interface Donation {
   readonly argument: string;
 }
 
+/** A tensor that is one entry along axis 0 of another. */
+export interface Row {
+  readonly of: Tensor;
+  readonly index: number;
+}
+
 /** What an op takes: a tensor, or a scalar constant. */
 export type Operand = Tensor | Literal;
 
@@ -76,6 +82,11 @@ export class Tensor {
   /** Number of elements. */
   get size(): number {
     return sizeOf(this.aval.shape);
+  }
+
+  /** Where the elements are, for a variable that has none by itself. */
+  get row(): Row | undefined {
+    return undefined;
   }
 
   /** What it stands for in a trace, or undefined when it is a value. */

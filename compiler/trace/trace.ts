@@ -2,11 +2,11 @@
 import type { Aval } from "../core/aval.js";
 import { DTypeError, InternalError, ShapeError, ValueError } from "../core/errors.js";
 import type { NDArray } from "../core/ndarray.js";
-import { type Atom, type Eqn, type Graph, type Literal, type Location, newVar, type Var } from "../ir/graph.js";
-import type { Op, Params } from "../ir/op.js";
+import { type Atom, type Eqn, type Graph, type Literal, type Location, newEqn, newVar, type Var } from "../ir/graph.js";
+import { findOp, type Op, type Params } from "../ir/op.js";
 import { hereText } from "./here.js";
 import { captureLocation } from "./location.js";
-import { type ArrayHandle, leakedError, type Operand, Tensor, type TraceOwner } from "./tensor.js";
+import { type ArrayHandle, leakedError, type Operand, type Row, Tensor, type TraceOwner } from "./tensor.js";
 
 /** Records the equations of one function while it runs. */
 export class Trace implements TraceOwner {
@@ -18,6 +18,9 @@ export class Trace implements TraceOwner {
   readonly sources: Tensor[] = [];
   /** What was assigned to variables, in the order of the first assignments. */
   readonly writes = new Map<Tensor, Tensor>();
+  /** Where variables had their elements when they were read here or within: what was traced holds as long as they do. */
+  readonly rowsRead = new Map<Tensor, Row | undefined>();
+  readonly #rows = new Map<Tensor, Var>();
   readonly #captured = new Map<unknown, Var>();
   /** Values from outside that an input was made for beforehand. */
   #standIns: Map<unknown, Tensor> | undefined;
@@ -27,6 +30,8 @@ export class Trace implements TraceOwner {
     readonly parent: Trace | undefined,
     /** Name of the traced function, for messages. */
     readonly name: string,
+    /** Variables are captured as they are, wherever their elements may be. */
+    readonly keepsVariables: boolean = parent?.keepsVariables ?? false,
   ) {}
 
   get open(): boolean {
@@ -52,12 +57,12 @@ export class Trace implements TraceOwner {
     standsFor.set(made.traced!.atom, source);
   }
 
-  /** What stands for `x` in this trace or one around it. */
-  #standInFor(x: Tensor): Tensor {
+  /** What stands for `x` in this trace or one around it: an input made for it, or what was last assigned to it. */
+  resolve(x: Tensor): Tensor {
     const identity = identityOf(x);
     for (let t: Trace | undefined = this; t; t = t.parent) {
-      const found = t.#standIns?.get(identity);
-      if (found) return found;
+      const found = t.writes.get(x) ?? t.#standIns?.get(identity);
+      if (found) return found === x ? x : this.resolve(found);
     }
     return x;
   }
@@ -73,30 +78,51 @@ export class Trace implements TraceOwner {
     return new Tensor(atom.aval, { traced: { trace: this, atom } });
   }
 
-  /** What was last assigned to a variable, here or around, else the variable itself. */
-  assigned(x: Tensor): Tensor {
-    for (let t: Trace | undefined = this; t; t = t.parent) {
-      const found = t.writes.get(x);
-      if (found) return found;
-    }
-    return x;
-  }
-
   /** The variable that stands for `x` here; a value from outside becomes a captured input. */
   atom(source: Operand): Atom {
     if (!(source instanceof Tensor)) return source;
-    const x = this.#standInFor(this.assigned(source));
+    const x = this.resolve(source);
     const traced = x.traced;
     if (traced?.trace === this) return traced.atom;
     if (traced && !isOpen(traced.trace, this.parent)) throw leakedError(x);
+    if (!traced && !this.keepsVariables && this.noteRow(x)) return this.#rowOf(x);
     const identity = identityOf(x);
     let v = this.#captured.get(identity);
     if (!v) {
-      if (!traced) void x.handle; // throws when it was disposed
+      if (!traced && !x.row) void x.handle; // throws when it was disposed
       v = newVar(x.aval);
       this.#captured.set(identity, v);
       this.captures.push(x);
       this.sources.push((traced && standsFor.get(traced.atom)) ?? source);
+    }
+    return v;
+  }
+
+  /** Remembers where `x` has its elements; true when that is in another tensor. */
+  noteRow(x: Tensor): boolean {
+    for (let t: Trace | undefined = this; t; t = t.parent) t.rowsRead.set(x, x.row);
+    return x.row !== undefined;
+  }
+
+  /** The entry of the tensor that `x` has its elements in. */
+  #rowOf(x: Tensor): Var {
+    const { of, index } = x.row!;
+    let v = this.#rows.get(x);
+    if (!v) {
+      const whole = this.atom(of);
+      const rest = of.shape.slice(1);
+      const add = (name: string, input: Atom, params: Params): Var => {
+        const eqn = newEqn(findOp(name)!, [input], params, captureLocation());
+        this.eqns.push(eqn);
+        return eqn.outputs[0]!;
+      };
+      const entry = add("slice", whole, {
+        start: [index, ...rest.map(() => 0)],
+        stop: [index + 1, ...rest],
+        step: of.shape.map(() => 1),
+      });
+      v = add("squeeze", entry, { axes: [0] });
+      this.#rows.set(x, v);
     }
     return v;
   }
@@ -167,7 +193,14 @@ export function bind(op: Op, operands: readonly Operand[], params: Params): Tens
     return outputs.map((v) => new Tensor(v.aval, { traced: { trace, atom: v } }));
   }
   for (const x of operands) if (x instanceof Tensor && x.traced) throw leakedError(x);
+  if (operands.some((x) => x instanceof Tensor && x.row)) return runTraced(op.name, () => bind(op, operands, params));
   return getExecutor().runOp(op, operands, params, types);
+}
+
+/** Runs ops as one program, which reads variables where their elements are. */
+export function runTraced(name: string, work: () => readonly Tensor[]): Tensor[] {
+  const { graph, captures } = inTrace(name, (trace) => ({ graph: trace.finish(work()), captures: trace.captures }));
+  return getExecutor().run(graph, captures, name);
 }
 
 function typesOf(op: Op, operands: readonly Operand[], params: Params): Aval[] {
@@ -207,9 +240,9 @@ export function withLocation<T>(location: Location | undefined, work: () => T): 
 }
 
 /** Runs `work` inside a new trace, which is closed afterwards whatever happens. */
-export function inTrace<T>(name: string, work: (trace: Trace) => T): T {
+export function inTrace<T>(name: string, work: (trace: Trace) => T, keepsVariables?: boolean): T {
   const outer = current;
-  const trace = new Trace(outer, name);
+  const trace = new Trace(outer, name, keepsVariables);
   current = trace;
   try {
     return work(trace);

@@ -1,10 +1,9 @@
 // Variables: tensors whose value is replaced. Graphs have no effects: what a traced function assigns is a result of it.
 import { sameAval, showAval } from "../core/aval.js";
 import { DTypeError, ShapeError, TraceError } from "../core/errors.js";
-import { type Graph, newVar } from "../ir/graph.js";
 import { hereText } from "./here.js";
-import { Tensor } from "./tensor.js";
-import { currentTrace, getExecutor } from "./trace.js";
+import { type ArrayHandle, type Row, Tensor } from "./tensor.js";
+import { currentTrace, runTraced, untraced } from "./trace.js";
 
 /**
  * A tensor with a name whose value can be replaced by one of the same type. A traced function that reads it reads the
@@ -12,6 +11,8 @@ import { currentTrace, getExecutor } from "./trace.js";
  * call has run.
  */
 export class Variable extends Tensor {
+  #row: (Row & { readonly of: Variable }) | undefined;
+
   /** `initial` is a value, not traced. */
   constructor(initial: Tensor) {
     if (initial.traced) {
@@ -20,6 +21,25 @@ export class Variable extends Tensor {
       );
     }
     super(initial.aval, { handle: copyOf(initial).handle });
+  }
+
+  override get row(): (Row & { readonly of: Variable }) | undefined {
+    return this.#row;
+  }
+
+  override get handle(): ArrayHandle {
+    return this.#row ? copyOf(this).handle : super.handle;
+  }
+
+  /** For the package's own use: the elements are those of an entry of another variable from now on. */
+  moveTo(of: Variable, index: number): void {
+    if (!this.#row) this.dispose();
+    this.#row = { of, index };
+  }
+
+  protected override adopt(x: Tensor): void {
+    this.#row = undefined;
+    super.adopt(x);
   }
 
   /** Replaces the value. Throws `ShapeError`, `DTypeError` unless it has the type of the variable. */
@@ -46,9 +66,5 @@ export class Variable extends Tensor {
   }
 }
 
-/** Another tensor with the same elements, in the same memory. */
-function copyOf(x: Tensor): Tensor {
-  const v = newVar(x.aval);
-  const graph: Graph = { inputs: [v], eqns: [], outputs: [v] };
-  return getExecutor().run(graph, [x], "assign")[0]!;
-}
+/** Another tensor with the same elements, in the same memory if they have some of their own. */
+const copyOf = (x: Tensor): Tensor => untraced(() => runTraced("assign", () => [currentTrace()!.read(x)])[0]!);

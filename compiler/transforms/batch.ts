@@ -154,7 +154,7 @@ export interface OutAxis {
 }
 
 /** Moves each result's batch axis to where it is wanted; results that are the same for all lanes are repeated. */
-function placeOutputs({ graph, outAxes }: BatchedGraph, wanted: readonly OutAxis[], size: number): Graph {
+export function placeOutputs({ graph, outAxes }: BatchedGraph, wanted: readonly OutAxis[], size: number): Graph {
   const settled = graph.outputs.every((x, i) => x.kind === "var" && outAxes[i] === wanted[i]!.axis);
   if (settled) return graph;
   const avals = graph.inputs.map((v) => v.aval);

@@ -124,11 +124,12 @@ export function stageCall(
   flat: FlatArgs,
   statics?: ReadonlyMap<number, unknown>,
   takesWrites = false,
+  outer: readonly Tensor[] = [],
 ): Staged<TreeDef> {
   const name = `${transform}(${nameOf(fn)})`;
   const shape: CallShape = statics ? { def: flat.def, statics } : { def: flat.def };
   const types = flat.leaves.map((x) => x.aval);
-  const staged = stage(name, types, (leaves) => callTraced(transform, fn, shape, leaves), [], takesWrites);
+  const staged = stage(name, types, (leaves) => callTraced(transform, fn, shape, leaves), outer, takesWrites);
   observeTransform({ name, transform: "trace", graph: staged.graph });
   return staged;
 }
@@ -143,7 +144,7 @@ export function checkOptions(transform: string, options: object, known: readonly
 }
 
 /** What has a method `forward`: a module stands for that method. */
-interface Forwarding<A extends readonly unknown[] = never[], R = unknown> {
+export interface Forwarding<A extends readonly unknown[] = never[], R = unknown> {
   forward(...args: A): R;
 }
 

@@ -8,7 +8,6 @@ import { fill } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import { replay, stage, writeBack } from "../trace/stage.js";
 import { Tensor } from "../trace/tensor.js";
-import { currentTrace } from "../trace/trace.js";
 import {
   type AnyFunction,
   type Args,
@@ -139,18 +138,18 @@ function differentiator(
     const active = flat.leaves.map((_, i) => wanted.includes(flat.position(i)));
     checkFloat(name, fn, flat, active);
     const label = `${name}(${nameOf(fn)})`;
-    const staged = stageCall(name, fn, flat, undefined, true);
+    const outer = outside ? distinct(outside.leaves) : [];
+    const staged = stageCall(name, fn, flat, undefined, true, outer);
     checkValue(name, fn, staged.rest, staged.graph, { hasAux, strict });
-    const places = outside?.leaves.map((x) => staged.captures.findIndex((y) => isSame(currentOf(x), y)));
-    const graph = gradGraph(staged.graph, [...active, ...staged.captures.map((_, i) => Boolean(places?.includes(i)))]);
+    const graph = gradGraph(staged.graph, [...active, ...outer.map(() => true), ...staged.captures.map(() => false)]);
     observeTransform({ name: label, transform: "grad", graph });
-    const results = runGraph(graph, [...flat.leaves, ...staged.captures], label);
+    const results = runGraph(graph, [...flat.leaves, ...outer, ...staged.captures], label);
     const primals = staged.graph.outputs.length;
     writeBack(staged.writes, results.slice(primals - staged.writes.length, primals));
     const given = results.slice(primals);
     return {
       value: unflatten(staged.rest, results.slice(0, primals)),
-      gradients: outside && places ? outsideTree(outside, places, given) : gradientTree(flat, active, given, argnums),
+      gradients: outside ? outsideTree(outside, outer, given) : gradientTree(flat, active, given, argnums),
     };
   };
 }
@@ -175,21 +174,19 @@ function outsideOf(name: string, fn: AnyFunction, wrt: unknown): Flat<Tensor> {
   return flat as Flat<Tensor>;
 }
 
-/** What stands for a variable that the function under way has assigned before. */
-const currentOf = (x: Tensor): Tensor => currentTrace()?.assigned(x) ?? x;
-
 /** Two tensors stand for one value. */
 const isSame = (x: Tensor, y: Tensor): boolean =>
   x === y || (x.traced !== undefined && x.traced.atom === y.traced?.atom);
 
-/** Gradients in the structure of `wrt`; zeros for what was not read. A tensor that occurs twice has the same in both places. */
-function outsideTree({ leaves, def }: Flat<Tensor>, places: readonly number[], given: readonly Tensor[]): unknown {
-  const order = [...new Set(places.filter((at) => at >= 0))].sort((a, b) => a - b);
-  return unflatten(
+const distinct = (list: readonly Tensor[]): Tensor[] =>
+  list.filter((x, i) => list.findIndex((y) => isSame(x, y)) === i);
+
+/** Gradients in the structure of `wrt`. A tensor that occurs twice has the same in both places. */
+const outsideTree = ({ leaves, def }: Flat<Tensor>, outer: readonly Tensor[], given: readonly Tensor[]): unknown =>
+  unflatten(
     def,
-    leaves.map((x, i) => (places[i]! < 0 ? zeros(x.aval) : given[order.indexOf(places[i]!)]!)),
+    leaves.map((x) => given[outer.findIndex((y) => isSame(x, y))]!),
   );
-}
 
 function checkFloat(name: string, fn: AnyFunction, flat: FlatArgs, active: readonly boolean[]): void {
   flat.leaves.forEach((x, i) => {

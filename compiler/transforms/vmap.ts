@@ -12,11 +12,13 @@ import {
   callTraced,
   checkFunction,
   type FlatArgs,
+  type Forwarding,
   flattenArgs,
   nameAfter,
   nameOf,
   type Result,
 } from "./call.js";
+import { ensembleCall } from "./ensemble.js";
 
 /** Where batch axes are: an axis (negative ones count from the end), null for "not mapped", or a tree of these. */
 export type Axes = number | null | readonly Axes[] | { readonly [key: string]: Axes };
@@ -44,16 +46,21 @@ export interface VmapOptions {
  * Maps `fn` over a batch: `vmap(fn)(xs)` gives what a loop over the entries of `xs` and a stack of the results would,
  * as one batched computation. `inAxes` and `outAxes` may be given as arguments or as options.
  *
+ * `fn` may be a module, or an array of modules that are alike but for their numbers and parameters: then each lane is one of
+ * them, and mapped axes are as long as the array.
+ *
  * Throws `ShapeError` when sizes of mapped axes differ or an axis does not exist; errors inside `fn` speak of the
  * shapes of one example.
  */
 export function vmap<A extends unknown[], R>(
-  fn: Callable<A, R>,
+  fn: Callable<A, R> | Models<A, R>,
   inAxes?: InAxes | VmapOptions,
   outAxes?: Axes,
 ): (...args: Args<A>) => Result<R> {
-  const target = checkFunction("vmap", fn);
   const options = readOptions(inAxes, outAxes);
+  const models = modelsIn(fn);
+  if (models) return vmapModels(models, options) as (...args: Args<A>) => Result<R>;
+  const target = checkFunction("vmap", fn);
   const mapped = (...args: unknown[]): unknown => {
     const flat = flattenArgs("vmap", target, args);
     const lanes = lanesOf(target, flat, args.length, options);
@@ -68,6 +75,51 @@ export function vmap<A extends unknown[], R>(
   };
   nameAfter(mapped, "vmap", target);
   return mapped as (...args: Args<A>) => Result<R>;
+}
+
+/** Modules that are alike: an array of them, or a module that is a list. */
+export type Models<A extends readonly unknown[], R> =
+  | readonly Forwarding<A, R>[]
+  | { readonly items: readonly Forwarding<A, R>[] };
+
+function modelsIn(fn: unknown): readonly unknown[] | undefined {
+  const list = Array.isArray(fn) ? fn : isModuleList(fn) ? fn.items : undefined;
+  if (list?.length === 0)
+    throw new LanewiseError("vmap: an empty list of models was given\n  an ensemble has one model at least");
+  return list;
+}
+
+const isModuleList = (x: unknown): x is { readonly items: readonly unknown[] } =>
+  typeof x === "object" && x !== null && "isModuleList" in x && "items" in x;
+
+/** Each of `models` in its own lane. */
+function vmapModels(models: readonly unknown[], options: ReadOptions): (...args: unknown[]) => unknown {
+  const count = models.length;
+  const functions = models.map((model) => checkFunction("vmap", model));
+  const [first] = functions as [AnyFunction];
+  if (options.chunkSize !== undefined || options.axisName !== undefined)
+    throw new LanewiseError("vmap of models: chunkSize and axisName are not for ensembles");
+  if (options.axisSize !== undefined && options.axisSize !== count)
+    throw new ShapeError(`vmap: axisSize is ${options.axisSize}, but there are ${count} models`);
+  const mapped = (...args: unknown[]): unknown => {
+    const flat = flattenArgs("vmap", first, args);
+    const { axes, size } = lanesOf(first, flat, args.length, { ...options, axisSize: undefined }, count);
+    if (size !== count) {
+      throw new ShapeError(
+        `vmap of ${count} models: the mapped axes have size ${size}, but each model needs one entry\n  map an axis of size ${count}, or give inAxes: null to show all models the same${hereText()}`,
+      );
+    }
+    return ensembleCall(
+      `vmap([${nameOf(first)} × ${count}])`,
+      count,
+      flat.leaves,
+      { axes, size },
+      (k, leaves) => callTraced("vmap", functions[k]!, { def: flat.def }, leaves),
+      (def) => outAxesFor(first, def, options.outAxes),
+    );
+  };
+  nameAfter(mapped, "vmap", first);
+  return mapped;
 }
 
 interface ReadOptions {
@@ -125,7 +177,7 @@ function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | u
 }
 
 /** One batch axis per leaf, counted from the front, and the number of lanes. */
-function lanesOf(fn: AnyFunction, flat: FlatArgs, count: number, options: ReadOptions): Lanes {
+function lanesOf(fn: AnyFunction, flat: FlatArgs, count: number, options: ReadOptions, unmapped?: number): Lanes {
   const { inAxes, axisSize } = options;
   if (Array.isArray(inAxes) && inAxes.length !== count) {
     throw new ShapeError(
@@ -146,6 +198,7 @@ function lanesOf(fn: AnyFunction, flat: FlatArgs, count: number, options: ReadOp
     }
     return axis < 0 ? axis + rank : axis;
   });
+  if (unmapped !== undefined && axes.every((axis) => axis === null)) return { axes, size: unmapped };
   return { axes, size: laneCount(fn, flat, axes, axisSize), chunk: options.chunkSize };
 }
 

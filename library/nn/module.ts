@@ -142,13 +142,15 @@ export abstract class Module {
 /** Modules in an array, as a module whose inner modules they are. */
 export class ModuleList<M extends Module> extends Module {
   readonly items: readonly M[];
+  readonly isModuleList = true;
 
   constructor(items: readonly M[]) {
     super();
     this.items = items;
   }
 
-  forward(): never {
+  /** Throws: a list has the type of one of its models, for `vmap`. */
+  forward(..._args: Parameters<M["forward"]>): ReturnType<M["forward"]> {
     throw new TraceError(
       `a ModuleList computes nothing by itself\n  call its items: list.items[0].forward(x)${hereText()}`,
     );

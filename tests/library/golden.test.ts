@@ -32,7 +32,7 @@ test("every function has a case", () => {
 test("every method has a case", () => {
   const others = ["constructor", "data", "toArray", "item", "dispose", "toString"];
   others.push("with", "update"); // indexed.test.ts
-  others.push("donate"); // the package's own
+  others.push("donate", "adopt"); // the package's own
   const methods = Object.entries(Object.getOwnPropertyDescriptors(Tensor.prototype)).flatMap(([name, { value }]) =>
     typeof value === "function" && !others.includes(name) ? [name] : [],
   );

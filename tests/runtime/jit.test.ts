@@ -506,7 +506,7 @@ describe("mistakes in the function", () => {
 
 test("options and functions that are none are refused", () => {
   expect(() => jit(3 as unknown as () => Tensor)).toThrow(
-    new LanewiseError("jit: number given, but a function is wanted"),
+    new LanewiseError("jit: number given, but a function or a module is wanted"),
   );
   expect(() => jit((x: Tensor) => x, { static: [0] } as object)).toThrow(
     new LanewiseError("jit: there is no option 'static'; there are staticArgnums, donateArgnums, retraceWarning"),

@@ -252,7 +252,7 @@ describe("what is given to vmap itself", () => {
       (...args: readonly unknown[]): (() => unknown) =>
       () =>
         (vmap as (...all: readonly unknown[]) => unknown)(...args);
-    expect(refused(3)).toThrow(new LanewiseError("vmap: number given, but a function is wanted"));
+    expect(refused(3)).toThrow(new LanewiseError("vmap: number given, but a function or a module is wanted"));
     expect(refused(g, { inAxis: 0 })).toThrow(LanewiseError);
     expect(refused(g, { inAxis: 0 })).toThrow(
       "vmap: there is no option 'inAxis'; there are inAxes, outAxes, axisSize, axisName, chunkSize\n" +

@@ -227,7 +227,7 @@ describe("mistakes", () => {
     "axisSize -1 is not a whole number": () => vmap(one, { axisSize: -1 }),
     "there is no option 'inAxis'": () => vmap(one, { inAxis: 0 } as object),
     "outAxes is given twice": () => vmap(one, { outAxes: 0 }, 0),
-    "a function is wanted": () => vmap(3 as unknown as typeof one),
+    "a function or a module is wanted": () => vmap(3 as unknown as typeof one),
     "x is a string, but tensors, numbers, booleans and typed arrays are wanted": () =>
       (vmap(one) as (x: unknown) => unknown)("a"),
     "the function is async": () => vmap((async (x: Tensor) => x) as unknown as typeof one)(a),
