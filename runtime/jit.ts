@@ -12,10 +12,10 @@ import {
   type AnyFunction,
   type Args,
   argumentName,
-  type Callable,
   checkFunction,
   checkOptions,
   type FlatArgs,
+  type Forwarding,
   fieldsKey,
   flattenArgs,
   nameAfter,
@@ -100,7 +100,9 @@ function areTensorsOf(args: readonly unknown[], types: readonly Aval[]): args is
  * JavaScript values that `fn` captured are those of the first call; captured tensors are read at every call. A call is
  * one submit to the device and returns at once.
  */
-export function jit<A extends unknown[], R>(fn: Callable<A, R>, options: JitOptions = {}): Jitted<A, R> {
+export function jit<A extends unknown[], R>(fn: (...args: A) => R, options?: JitOptions): Jitted<A, R>;
+export function jit<A extends unknown[], R>(module: Forwarding<A, R>, options?: JitOptions): Jitted<A, R>;
+export function jit(fn: unknown, options: JitOptions = {}): Jitted<unknown[], unknown> {
   const target = checkFunction("jit", fn);
   checkOptions("jit", options, ["staticArgnums", "donateArgnums", "retraceWarning"]);
   const statics = positions("staticArgnums", options.staticArgnums);
@@ -185,7 +187,7 @@ export function jit<A extends unknown[], R>(fn: Callable<A, R>, options: JitOpti
         }),
     },
   });
-  return jitted as unknown as Jitted<A, R>;
+  return jitted as unknown as Jitted<unknown[], unknown>;
 }
 
 /** Positions of arguments. Throws `LanewiseError` for what is none. */

@@ -148,9 +148,6 @@ export interface Forwarding<A extends readonly unknown[] = never[], R = unknown>
   forward(...args: A): R;
 }
 
-/** A function, or a module that stands for its `forward`. */
-export type Callable<A extends readonly unknown[], R> = ((...args: A) => R) | Forwarding<A, R>;
-
 /** The module behind the function that stands for its `forward`. */
 const moduleOf = new WeakMap<AnyFunction, object>();
 

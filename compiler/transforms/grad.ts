@@ -11,10 +11,10 @@ import { Tensor } from "../trace/tensor.js";
 import {
   type AnyFunction,
   type Args,
-  type Callable,
   checkFunction,
   checkOptions,
   type FlatArgs,
+  type Forwarding,
   flattenArgs,
   isLeaf,
   nameAfter,
@@ -75,9 +75,14 @@ type ValueAndGradResult<A extends readonly unknown[], R, O> = O extends { readon
  * instead). Throws `DTypeError` for an argument that is not float.
  */
 export function grad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
-  fn: Callable<A, R>,
+  fn: (...args: A) => R,
   options?: O,
-): (...args: Args<A>) => GradResult<A, R, O> {
+): (...args: Args<A>) => GradResult<A, R, O>;
+export function grad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
+  module: Forwarding<A, R>,
+  options?: O,
+): (...args: Args<A>) => GradResult<A, R, O>;
+export function grad(fn: unknown, options?: GradOptions): (...args: unknown[]) => unknown {
   const target = checkFunction("grad", fn);
   const run = differentiator("grad", target, options ?? {});
   const hasAux = options?.hasAux ?? false;
@@ -86,14 +91,19 @@ export function grad<A extends unknown[], R, const O extends GradOptions = Recor
     return hasAux ? [gradients, (value as unknown[])[1]] : gradients;
   };
   nameAfter(made, "grad", target);
-  return made as (...args: Args<A>) => GradResult<A, R, O>;
+  return made;
 }
 
 /** Value of `fn` and its gradient, `[value, gradient]`; computed together. Options as for `grad`. */
 export function valueAndGrad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
-  fn: Callable<A, R>,
+  fn: (...args: A) => R,
   options?: O,
-): (...args: Args<A>) => ValueAndGradResult<A, R, O> {
+): (...args: Args<A>) => ValueAndGradResult<A, R, O>;
+export function valueAndGrad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
+  module: Forwarding<A, R>,
+  options?: O,
+): (...args: Args<A>) => ValueAndGradResult<A, R, O>;
+export function valueAndGrad(fn: unknown, options?: GradOptions): (...args: unknown[]) => unknown {
   const target = checkFunction("valueAndGrad", fn);
   const run = differentiator("valueAndGrad", target, options ?? {});
   const made = (...args: unknown[]): unknown => {
@@ -101,7 +111,7 @@ export function valueAndGrad<A extends unknown[], R, const O extends GradOptions
     return [value, gradients];
   };
   nameAfter(made, "valueAndGrad", target);
-  return made as (...args: Args<A>) => ValueAndGradResult<A, R, O>;
+  return made;
 }
 
 interface Differentiated {

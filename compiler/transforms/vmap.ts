@@ -8,7 +8,6 @@ import { type Lanes, type OutAxis, vmapCall } from "./batch.js";
 import {
   type AnyFunction,
   type Args,
-  type Callable,
   callTraced,
   checkFunction,
   type FlatArgs,
@@ -53,13 +52,19 @@ export interface VmapOptions {
  * shapes of one example.
  */
 export function vmap<A extends unknown[], R>(
-  fn: Callable<A, R> | Models<A, R>,
+  fn: (...args: A) => R,
   inAxes?: InAxes | VmapOptions,
   outAxes?: Axes,
-): (...args: Args<A>) => Result<R> {
+): (...args: Args<A>) => Result<R>;
+export function vmap<A extends unknown[], R>(
+  model: Forwarding<A, R> | Models<A, R>,
+  inAxes?: InAxes | VmapOptions,
+  outAxes?: Axes,
+): (...args: Args<A>) => Result<R>;
+export function vmap(fn: unknown, inAxes?: InAxes | VmapOptions, outAxes?: Axes): (...args: unknown[]) => unknown {
   const options = readOptions(inAxes, outAxes);
   const models = modelsIn(fn);
-  if (models) return vmapModels(models, options) as (...args: Args<A>) => Result<R>;
+  if (models) return vmapModels(models, options);
   const target = checkFunction("vmap", fn);
   const mapped = (...args: unknown[]): unknown => {
     const flat = flattenArgs("vmap", target, args);
@@ -74,7 +79,7 @@ export function vmap<A extends unknown[], R>(
     );
   };
   nameAfter(mapped, "vmap", target);
-  return mapped as (...args: Args<A>) => Result<R>;
+  return mapped;
 }
 
 /** Modules that are alike: an array of them, or a module that is a list. */
