@@ -28,6 +28,8 @@ export const showShape = (shape: Shape): string => `[${shape.join(",")}]`;
 
 /** `axis` counted from the front; a negative one counts from the end. Throws `ShapeError` when `rank` has no such axis. */
 export function resolveAxis(axis: number, rank: number, what: string, of = `rank ${rank}`): number {
+  if (typeof axis === "object" && axis !== null)
+    throw new ShapeError(`${what}: an object is given for the axis, but a number is wanted`);
   if (!Number.isInteger(axis)) throw new ShapeError(`${what}: axis ${String(axis)} is not an integer`);
   if (axis >= rank || axis < -rank) {
     const valid = rank === 0 ? "it has no axes" : `valid ${-rank}..${rank - 1}`;
@@ -45,6 +47,10 @@ export function resolveAxes(
 ): number[] {
   if (axes === undefined || axes === null) return Array.from({ length: rank }, (_, axis) => axis);
   const list = typeof axes === "number" ? [axes] : axes;
+  if (!Array.isArray(list)) {
+    const seen = typeof list === "object" ? "an object" : `a ${typeof list}`;
+    throw new ShapeError(`${what}: ${seen} is given for the axes, but a number or an array of numbers is wanted`);
+  }
   const found = list.map((axis) => resolveAxis(axis, rank, what, of));
   const repeated = found.find((axis, i) => found.indexOf(axis) !== i);
   if (repeated !== undefined) throw new ShapeError(`${what}: axis ${repeated} is named twice in ${showShape(list)}`);
@@ -53,6 +59,10 @@ export function resolveAxes(
 
 /** Throws `ShapeError` unless every size is a whole number that is not negative. */
 export function checkShape(shape: Shape, what: string): void {
+  if (!Array.isArray(shape)) {
+    const seen = typeof shape === "object" ? "an object" : `a ${typeof shape}`;
+    throw new ShapeError(`${what}: ${seen} is given for the shape, but an array of sizes is wanted`);
+  }
   for (const [axis, n] of shape.entries()) {
     if (!Number.isSafeInteger(n) || n < 0) {
       throw new ShapeError(

@@ -1,6 +1,6 @@
 // jvp, linearize and vjp: a function's value with a tangent pushed forward, or with the way back for cotangents.
 import type { Aval } from "../core/aval.js";
-import { TraceError } from "../core/errors.js";
+import { LanewiseError, TraceError } from "../core/errors.js";
 import { countLeaves, showTree, type TreeDef, unflatten } from "../core/tree.js";
 import { checkForward } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
@@ -54,6 +54,12 @@ export function jvp<A extends unknown[], R, const O extends JvpOptions = Record<
   options?: O,
 ): JvpResult<R, O> {
   checkOptions("jvp", options ?? {}, ["hasAux"]);
+  // a tensor would be taken apart into its entries
+  if (!Array.isArray(primals) || !Array.isArray(tangents)) {
+    throw new LanewiseError(
+      `jvp of ${nameOf(checkFunction("jvp", fn))}: arguments and tangents are wanted as two arrays: jvp(fn, [x], [dx])${hereText()}`,
+    );
+  }
   const prepared = prepare("jvp", fn, primals, options?.hasAux ?? false);
   const { name, flat, staged } = prepared;
   const moves = tangentLeaves(prepared, tangents);

@@ -67,6 +67,13 @@ describe("several axes", () => {
     expect(resolveAxes(-2, 3, "f")).toEqual([1]);
   });
 
+  test("say what they are given instead of axes and sizes", () => {
+    const options = { keepDims: true } as unknown as number;
+    expect(() => resolveAxes(options, 2, "sum")).toThrow("sum: an object is given for the axes");
+    expect(() => resolveAxis(options, 2, "sort")).toThrow("sort: an object is given for the axis");
+    expect(() => checkShape(options as unknown as number[], "ones")).toThrow("ones: an object is given for the shape");
+  });
+
   test("may not be named twice, however they are counted", () => {
     expect(() => resolveAxes([0, -2], 2, "sum")).toThrow("sum: axis 0 is named twice in [0,-2]");
   });

@@ -161,6 +161,10 @@ describe("jvp", () => {
   });
 
   test("names the tangent that does not fit", () => {
+    const bare = jvp as (fn: unknown, primals: unknown, tangents: unknown) => unknown;
+    expect(() => bare((t: Tensor) => t, tensor([[1, 2]]), tensor([[3, 4]]))).toThrow(
+      "as two arrays: jvp(fn, [x], [dx])",
+    );
     expect(() => jvp(wave, [x, y], [x, tensor([1])])).toThrow(
       /the tangent at \[1\] is f32\[1\], but f32\[2,3\] is wanted/,
     );
