@@ -56,7 +56,7 @@ export interface OptimiserOptions {
 export const commonOptions = ["learningRate", "weightDecay", "decayMask"] as const;
 
 /** What a rule makes of one parameter: the parameter is moved by −learningRate · direction. */
-export interface Move {
+interface Move {
   readonly direction: Tensor;
   /** In the order of the rule's names. */
   readonly moments: readonly Tensor[];

@@ -112,8 +112,8 @@ export interface AdamOptions extends OptimiserOptions {
  * x ← x − lr · m̂ / (√v̂ + ε) with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ). Weight decay adds λ x to g.
  *
  * With `amsgrad: true` (Reddi et al. 2018), u ← max(u, v) and v̂ = u / (1 − β₂ᵗ), as MindSpore and PyTorch have it
- * (MindSpore adds ε before it corrects the bias: its ε is ours / √(1 − β₂ᵗ)); with "corrected", u ← max(u, v̂) is taken
- * for v̂, as optax has it. Its moments are `first`, `second`, and `largest` with amsgrad.
+ * (MindSpore adds ε before it corrects the bias, where it acts as our ε / √(1 − β₂ᵗ)); with "corrected", u ← max(u, v̂)
+ * is taken for v̂, as optax has it. Its moments are `first`, `second`, and `largest` with amsgrad.
  */
 export const adam = (options: AdamOptions): Optimiser => adamRule("adam", "gradient", options, 0);
 
