@@ -331,6 +331,7 @@ export class Terms {
 
   finish(state: readonly Scalar[]): Scalar {
     const { op } = this.eqn;
-    return op.kind === "reduction" ? op.finish(this.lowering.b, state) : state[0]!;
+    const { b } = this.lowering;
+    return op.kind === "reduction" ? op.finish(b, state) : b.unsignedZero(state[0]!);
   }
 }

@@ -31,7 +31,7 @@ export function emitMatmul(kernel: FusedKernel, names: Names): Launch {
   const rhs = operand(right, (b) => g.right(b, u(b, "batch"), u(b, "k"), u(b, "n")));
 
   const b = new ScalarBuilder();
-  const total = b.input("total", out.aval.dtype);
+  const total = b.unsignedZero(b.input("total", out.aval.dtype));
   const at = g.result?.at(b, u(b, "batch"), u(b, "m"), u(b, "n"));
   store(b, kernel, new Lowering(b, kernel, new Map([[out, total]])), at?.linear ?? u(b, "i"));
   const inOrder = at ? [] : ["let i = (batch * M + m) * N + n;"];

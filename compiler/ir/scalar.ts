@@ -279,6 +279,16 @@ export class ScalarBuilder {
   call = (callee: ForeignFunction, args: readonly Scalar[], type: DType): Scalar =>
     this.#emit("call", type, args, { slot: callee.name, callee });
 
+  /**
+   * x, but 0 for -0, told by its bits. A sum that starts from 0 is never -0; compilers leave out the addition of 0 all the
+   * same.
+   */
+  unsignedZero(x: Scalar): Scalar {
+    if (x.type !== "f32") return x;
+    const magnitude = this.and(this.bitcast(x, "u32"), this.u32(0x7fffffff));
+    return this.select(this.eq(magnitude, this.u32(0)), this.f32(0), x);
+  }
+
   load = (slot: number | string, index: Scalar, type: DType): Scalar => this.#emit("load", type, [index], { slot });
 
   store(slot: number | string, index: Scalar, value: Scalar): void {

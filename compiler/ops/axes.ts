@@ -75,6 +75,7 @@ export const reduceSum = reduction("reduceSum", {
     () => 0,
     (b, x, y) => b.add(x, y),
   ),
+  finish: (b, [sum]) => b.unsignedZero(sum!),
   row(data, from, to, dtype) {
     let sum = 0;
     if (dtype === "f32") for (let i = from; i < to; i++) sum += data[i]!;

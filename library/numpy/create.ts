@@ -54,16 +54,29 @@ function filled(name: string, shape: Shape | number, value: TensorLike, dtype: D
 }
 
 /** A tensor of one value everywhere. */
-export const full = (shape: Shape | number, value: TensorLike, { dtype }: DTypeOption = {}): Tensor =>
-  filled("full", shape, value, dtype);
+export const full = (shape: Shape | number, value: TensorLike, options: DTypeOption = {}): Tensor =>
+  filled("full", shape, value, dtypeIn("full", options));
 
 /** A tensor of zeros. */
-export const zeros = (shape: Shape | number, { dtype = "f32" }: DTypeOption = {}): Tensor =>
-  filled("zeros", shape, 0, dtype);
+export const zeros = (shape: Shape | number, options: DTypeOption = {}): Tensor =>
+  filled("zeros", shape, 0, dtypeIn("zeros", options) ?? "f32");
 
 /** A tensor of ones. */
-export const ones = (shape: Shape | number, { dtype = "f32" }: DTypeOption = {}): Tensor =>
-  filled("ones", shape, 1, dtype);
+export const ones = (shape: Shape | number, options: DTypeOption = {}): Tensor =>
+  filled("ones", shape, 1, dtypeIn("ones", options) ?? "f32");
+
+/** The dtype of options. Throws `ValueError` for what are none: `zeros(2, 3)` for `zeros([2, 3])`. */
+function dtypeIn(name: string, options: DTypeOption): DType | undefined {
+  if (typeof options !== "object" || options === null) {
+    throw new ValueError(
+      `${name}: ${String(options)} stands where options belong\n  a shape of several axes is an array: ${name}([2, 3])${hereText()}`,
+    );
+  }
+  for (const key of Object.keys(options)) {
+    if (key !== "dtype") throw new ValueError(`${name}: there is no option '${key}'; there is dtype${hereText()}`);
+  }
+  return options.dtype;
+}
 
 /** Zeros of the shape and dtype of `x`. */
 export const zerosLike = (x: Tensor): Tensor => zeros(x.shape, { dtype: x.dtype });

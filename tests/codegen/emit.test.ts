@@ -249,3 +249,25 @@ describe("code", () => {
     }
   });
 });
+
+gpuTest("sums of nothing but -0 are 0, in kernels of every kind", async () => {
+  for (const [rows, terms] of [
+    [1, 1],
+    [3, 2],
+    [2, 10],
+    [2, 40],
+    [2, 20_000],
+  ] as const) {
+    const graph = trace([f32(rows, terms), f32(terms, 3)], (x, y) => [x.sum(1), x.sum(0), x.matmul(y)]);
+    const zeros = array("f32", [rows, terms], new Array(rows * terms).fill(-0));
+    const inputs = [zeros, array("f32", [terms, 3], new Array(3 * terms).fill(1))];
+    const want = interpret(graph, inputs);
+    const got = await runOnGpu(graph, inputs);
+    want.forEach((x, k) => void expect(difference(got[k]!, x), `[${rows}, ${terms}], result ${k}`).toBeUndefined());
+    expect([...got[0]!.data].every((x) => Object.is(x, 0))).toBe(true);
+  }
+  const square = trace([f32(40, 40), f32(40, 40)], (x, y) => x.matmul(y));
+  const zeros = array("f32", [40, 40], new Array(1600).fill(-0));
+  const ones = array("f32", [40, 40], new Array(1600).fill(1));
+  expect([...(await runOnGpu(square, [zeros, ones]))[0]!.data].every((x) => Object.is(x, 0))).toBe(true);
+});

@@ -94,6 +94,12 @@ describe("full, zeros and ones", () => {
     expect([zeros(3), ones([2, 0]), full([], 1)].map((x) => x.shape)).toEqual([[3], [2, 0], []]);
   });
 
+  test("refuse sizes and unknown words in the place of options", () => {
+    expect(() => zeros(2, 3 as never)).toThrow(/zeros: 3 stands where options belong\n.*zeros\(\[2, 3\]\)/);
+    expect(() => ones([2], { dType: "i32" } as never)).toThrow(/no option 'dType'/);
+    expect(() => full(2, 1, 4 as never)).toThrow(ValueError);
+  });
+
   test("take the dtype of their value, or the one named", () => {
     expect([full(1, 2), full(1, true), full(1, 2, { dtype: "u32" }), zeros(1)].map((x) => x.dtype)).toEqual([
       "f32",
