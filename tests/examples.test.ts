@@ -73,6 +73,7 @@ const checked: Readonly<Record<string, readonly [cpu: number, gpu: number]>> = {
   maml: [3, 3],
   "per-example-gradients": [14, 15],
   "neural-ode": [6, 6],
+  "lenet-ensemble": [4, 4],
 };
 
 describe.each(Object.entries(checked))("%s", (name, [cpu, gpu]) => {
