@@ -8,8 +8,9 @@ import { type Names, showEqn } from "../ir/print.js";
 import type { Launch, Scratch } from "../ir/program.js";
 import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { stateTypes } from "./folds.js";
+import { helperCode, needsZero } from "./helpers.js";
 import type { Lowering } from "./lower.js";
-import { helperCode, memoryType, needsZero, WgslPrinter } from "./wgsl.js";
+import { memoryType, WgslPrinter } from "./wgsl.js";
 
 /** Where the first of two dispatches puts partial states, or the second takes them from. */
 export interface Passing {

@@ -1,5 +1,6 @@
 // Runs scalar code on the device: one kernel around what the WGSL printer makes of it, and nothing else of the package.
-import { helperCode, WgslPrinter } from "../../compiler/codegen/wgsl.js";
+import { helperCode } from "../../compiler/codegen/helpers.js";
+import { WgslPrinter } from "../../compiler/codegen/wgsl.js";
 import { type Scalar, ScalarBuilder } from "../../compiler/ir/scalar.js";
 import { type AdapterInfo, findAdapter } from "../../runtime/dawn/adapter.js";
 
