@@ -18,12 +18,16 @@ export function showCase({ name, title, contestants }: MeasuredCase): string {
   return `**${name}**: ${title}\n\n${showTable(Object.keys(columns), lines)}`;
 }
 
-/** Time of lanewise over that of each other: of the medians, and of the fastest rounds. */
+/** Time of lanewise over that of each other: of the medians, and of the fastest rounds; a dash where one did not run. */
 export function showRatios(cases: readonly MeasuredCase[]): string {
   const others = [...new Set(cases.flatMap(({ contestants }) => contestants.slice(1).map(({ name }) => name)))];
   const lines = cases.map(({ name, contestants }) => {
     const [ours, ...rest] = contestants as [Measured, ...Measured[]];
-    return [name, ...rest.flatMap((it) => [ours.ms / it.ms, fastest(ours) / fastest(it)].map((x) => x.toFixed(2)))];
+    const ratios = others.flatMap((other) => {
+      const it = rest.find((one) => one.name === other);
+      return it ? [ours.ms / it.ms, fastest(ours) / fastest(it)].map((x) => x.toFixed(2)) : ["–", "–"];
+    });
+    return [name, ...ratios];
   });
   return showTable(["lanewise over …", ...others.flatMap((name) => [name, `${name}, fastest`])], lines);
 }

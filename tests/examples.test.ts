@@ -149,13 +149,15 @@ gpuTest(
       "rows",
       "--only",
       "call",
+      "--only",
+      "conv",
       "--json",
       json,
     ]);
     expect(status, all).toBe(0);
     const { cases } = JSON.parse(readFileSync(json, "utf8"));
-    expect(cases.map(({ name }: { name: string }) => name)).toEqual(["rows", "call"]);
-    const [ours] = cases[1].contestants;
+    expect(cases.map(({ name }: { name: string }) => name)).toEqual(["rows", "conv", "call"]);
+    const [ours] = cases[2].contestants;
     expect(ours.counts).toEqual({
       dispatches: 1,
       submits: 1,
