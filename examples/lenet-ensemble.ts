@@ -73,7 +73,7 @@ for (let i = 0; i < STEPS; i++) losses.push(Array.from(await step(images, labels
 const seconds = (performance.now() - start) / 1000;
 losses.forEach((row, i) => void console.log(`step ${i + 1}: ${row.map((loss) => loss.toFixed(4)).join("  ")}`));
 console.log(
-  `${seconds.toFixed(2)} s, compiling included. A step is one call, of ${step.lower(images, labels).kernels.length} kernels for all models.`,
+  `${seconds.toFixed(2)} s, compiling included. A step is one call, of ${step.lower(images, labels).wgsl.length} dispatches for all models.`,
 );
 const first = losses[0]!;
 const last = losses.at(-1)!;

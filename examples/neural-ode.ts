@@ -59,10 +59,10 @@ await checkAll(
   2e-4,
 );
 
-const kernelsFor = (steps: number): number =>
-  jit((start: Tensor) => integrate(spiral, start, steps, DT)).lower(tensor([1, 0.5])).kernels.length;
-const [few, many] = [kernelsFor(5), kernelsFor(500)];
-report("kernels for 5 steps and for 500", few === many, `${few} and ${many}`, "as many");
+const shadersFor = (steps: number): number =>
+  jit((start: Tensor) => integrate(spiral, start, steps, DT)).lower(tensor([1, 0.5])).wgsl.length;
+const [few, many] = [shadersFor(5), shadersFor(500)];
+report("shaders for 5 steps and for 500", few === many, `${few} and ${many}`, "as many");
 
 heading("Gradients through the scan");
 
@@ -129,8 +129,10 @@ for (let k = 1; k <= TRAINING; k++) {
   if (k % 50 === 0) console.log(`after ${k} steps the loss is ${short(Number(await step.value.item()))}`);
 }
 const seconds = (performance.now() - began) / 1000;
-const { kernels } = train.lower(params, speed);
-console.log(`${short(seconds)} s. A step is one call, of ${kernels.length} kernels.`);
+const { wgsl } = train.lower(params, speed);
+console.log(
+  `${short(seconds)} s. A step is one call, of ${wgsl.length} shaders, some of which run once for each step of the solver.`,
+);
 const after = Number(await lossOf(params, starts, wanted).item());
 console.log(`The loss was ${short(before)} at first.`);
 checkBelow("loss", after, 0.02);
