@@ -7,11 +7,11 @@ import type { CallParams, RegionOp } from "../ir/op.js";
 import { hereText } from "../trace/here.js";
 import type { Batched, LaneAxis, Transforms } from "../trace/rules.js";
 import { replay } from "../trace/stage.js";
-import { type Operand, Tensor } from "../trace/tensor.js";
+import type { Tensor } from "../trace/tensor.js";
 import { bind } from "../trace/trace.js";
-import { fill, moveAxis } from "./axes.js";
+import { moveAxis } from "./axes.js";
 import { batchedBody, callRules } from "./call.js";
-import { linearCallOp, once, placed, pullbackOp, pullbackParams } from "./linear.js";
+import { asTensor, jvpOfBody, linearCallOp, once, placed, pullbackOp, pullbackParams } from "./linear.js";
 
 interface CustomParams extends CallParams {
   /** Name of the user's function, for messages. */
@@ -46,7 +46,6 @@ const customRules = {
 } satisfies Partial<RegionOp>;
 
 const isFloat = (x: { readonly aval: Aval }): boolean => x.aval.dtype === "f32";
-const asTensor = (x: Operand): Tensor => (x instanceof Tensor ? x : fill(x, []));
 
 /** A function with the user's tangents. */
 export const customJvpOp: RegionOp = {
@@ -178,16 +177,7 @@ export const customVmapOp: RegionOp = {
     const operands = args.map((x) => (x.axis === null ? x.value : moveAxis(x.value, x.axis, 0)));
     return replay(graph, operands).map((value, k) => ({ value: asTensor(value), axis: outBatched[k] ? 0 : null }));
   },
-  jvp(tangents, operands, params, transforms) {
-    const { body } = params as CustomVmapParams;
-    const { graph, active } = transforms.jvp(
-      body,
-      tangents.map((x) => x !== undefined),
-    );
-    const values = replay(graph, [...operands, ...tangents.filter((x) => x !== undefined)]).map(asTensor);
-    let at = body.outputs.length;
-    return { results: values.slice(0, at), tangents: active.map((there) => (there ? values[at++] : undefined)) };
-  },
+  jvp: jvpOfBody,
 };
 
 /** The call for a batch. All results are batched: where the body's are alike, the rules' may differ. */

@@ -19,6 +19,18 @@ interface LinearParams extends CallParams {
   readonly residuals: number;
 }
 
+/** Results and tangents of a call as its body has them, in the place of the call. */
+export const jvpOfBody: RegionOp["jvp"] = (tangents, operands, params, transforms) => {
+  const { body } = params as CallParams;
+  const { graph, active } = transforms.jvp(
+    body,
+    tangents.map((x) => x !== undefined),
+  );
+  const values = replay(graph, [...operands, ...tangents.filter((x) => x !== undefined)]).map(asTensor);
+  let at = body.outputs.length;
+  return { results: values.slice(0, at), tangents: active.map((there) => (there ? values[at++] : undefined)) };
+};
+
 /** The tangents that a `customJvp` gives. Reverse mode holds them to being linear. */
 export const linearCallOp: RegionOp = {
   ...callRules,
@@ -27,16 +39,7 @@ export const linearCallOp: RegionOp = {
     const { body, outAxes, operands } = batchedBody(args, params, lanes, transforms);
     return bind(linearCallOp, operands, { ...params, body }).map((value, k) => ({ value, axis: outAxes[k]! }));
   },
-  jvp(tangents, operands, params, transforms) {
-    const { body } = params as LinearParams;
-    const { graph, active } = transforms.jvp(
-      body,
-      tangents.map((x) => x !== undefined),
-    );
-    const values = replay(graph, [...operands, ...tangents.filter((x) => x !== undefined)]).map(asTensor);
-    let at = body.outputs.length;
-    return { results: values.slice(0, at), tangents: active.map((there) => (there ? values[at++] : undefined)) };
-  },
+  jvp: jvpOfBody,
   transpose(cts, operands, types, params, transforms) {
     checkLinear(params as LinearParams, transforms);
     return callRules.transpose(cts, operands, types, params, transforms);
@@ -44,7 +47,7 @@ export const linearCallOp: RegionOp = {
   samples: [],
 };
 
-const asTensor = (x: Operand): Tensor => (x instanceof Tensor ? x : fill(x, []));
+export const asTensor = (x: Operand): Tensor => (x instanceof Tensor ? x : fill(x, []));
 
 function checkLinear({ of, body, residuals }: LinearParams, transforms: Transforms): void {
   const moving = new Set<unknown>(body.inputs.slice(residuals));

@@ -1,7 +1,7 @@
 // Regions that are local to a lane: each element of their results depends on one lane of what they carry. They become a
 // loop or branch inside of one kernel, with the carry in registers.
 import { type Shape, sameShape, sizeOf } from "../core/shape.js";
-import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
+import { type Atom, type Eqn, type Graph, regionsOf, type Var } from "../ir/graph.js";
 import { baseLimits } from "../ir/limits.js";
 import type { ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
 import { costOf, foldsMuch } from "./cost.js";
@@ -32,12 +32,8 @@ function findLocal(eqn: Eqn): boolean {
 function bodyCost({ params }: Eqn): number {
   const costs = (graph: Graph): number =>
     graph.eqns.reduce((sum, eqn) => sum + (eqn.op.kind === "region" ? bodyCost(eqn) : costOf(eqn)), 0);
-  return Object.values(params)
-    .flat()
-    .reduce((sum: number, x: unknown) => sum + (isGraph(x) ? costs(x) : 0), 0);
+  return regionsOf(params).reduce((sum, { graph }) => sum + costs(graph), 0);
 }
-
-const isGraph = (x: unknown): x is Graph => typeof x === "object" && x !== null && "eqns" in x;
 
 /**
  * Values are of two sorts: those in `lane` are known at one position only, that of the lane; all others wherever they

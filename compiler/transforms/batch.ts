@@ -100,6 +100,13 @@ export interface Lanes {
   readonly chunk?: number | undefined;
 }
 
+/** Types of the arguments as one lane sees them. */
+export const laneTypes = (args: readonly Operand[], { axes }: Lanes): Aval[] =>
+  args.map(({ aval: type }, i) => {
+    const axis = axes[i]!;
+    return axis === null ? type : aval(type.dtype, removeAt(type.shape, axis));
+  });
+
 /**
  * The vmapped call: traces `call` on the types of one example, batches its Graph, and records it in the trace under
  * way or runs it. `outAxes` gets the structure of the result and says where each leaf wants its batch axis.
@@ -112,10 +119,7 @@ export function vmapCall(
   outAxesFor: (def: TreeDef) => readonly OutAxis[],
   axisName?: string,
 ): unknown {
-  const types = args.map((x, i) => {
-    const axis = lanes.axes[i]!;
-    return axis === null ? x.aval : aval(x.aval.dtype, removeAt(x.aval.shape, axis));
-  });
+  const types = laneTypes(args, lanes);
   const axes = axisName === undefined ? axisScope() : [...axisScope(), { name: axisName, size: lanes.size }];
   const staged = withAxisScope(axes, () => stage(name, types, call, [], true));
   observeTransform({ name, transform: "trace", graph: staged.graph });

@@ -1,8 +1,7 @@
 // Ensembles: models that are alike but for their numbers, as one batched model.
-import { aval, sameAval, showAval } from "../core/aval.js";
+import { sameAval, showAval } from "../core/aval.js";
 import { LanewiseError, ShapeError } from "../core/errors.js";
 import { filled } from "../core/ndarray.js";
-import { removeAt } from "../core/shape.js";
 import { type TreeDef, unflatten } from "../core/tree.js";
 import { type Atom, type Eqn, equalGraphs, type Graph, type Literal, newEqn, newVar, type Var } from "../ir/graph.js";
 import { findOp } from "../ir/op.js";
@@ -14,7 +13,7 @@ import { type Staged, stage, writeBack } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { currentTrace, runTraced, untraced } from "../trace/trace.js";
 import { Variable } from "../trace/variable.js";
-import { batchGraph, type Lanes, type OutAxis, placeOutputs } from "./batch.js";
+import { batchGraph, type Lanes, laneTypes, type OutAxis, placeOutputs } from "./batch.js";
 import { observeTransform } from "./observe.js";
 import { runGraph } from "./run.js";
 
@@ -33,10 +32,7 @@ export function ensembleCall(
   call: CallModel,
   outAxesFor: (def: TreeDef) => readonly OutAxis[],
 ): unknown {
-  const types = args.map((x, i) => {
-    const axis = lanes.axes[i]!;
-    return axis === null ? x.aval : aval(x.aval.dtype, removeAt(x.aval.shape, axis));
-  });
+  const types = laneTypes(args, lanes);
   const staged = Array.from({ length: count }, (_, k) =>
     stage(name, types, (leaves) => call(k, leaves), [], true, true),
   );
