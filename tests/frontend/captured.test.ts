@@ -233,7 +233,7 @@ describe("scopes", () => {
 describe("around all functions", () => {
   test("variables of the module, imported bindings, namespaces, enums", () => {
     const fn = (x: number): number =>
-      double(x) * factor + settings.gain + Mode.Cubic + outside.factor + moduleArray[0]!;
+      double(x) * factor + settings.gain + Mode.Cubic + Mode.Linear + outside.factor + moduleArray[0]!;
     // a bundler gives imports names of its own; they are read as the function's own text has them
     const scope = capturedScope(fn);
     expect(scope.read("moduleArray")!.value).toBe(moduleArray);
