@@ -3,7 +3,7 @@
 import { type Aval, sameAval, showAval } from "../core/aval.js";
 import { DTypeError, LanewiseError, ShapeError, TraceError } from "../core/errors.js";
 import { type Flat, flatten, type Path, showPath, showTree, type TreeDef, unflatten } from "../core/tree.js";
-import { checkHazards } from "../frontend/lint.js";
+import { callTracedFunction, type FrontendOptions } from "../frontend/choose.js";
 import { functionSource, parameterNames } from "../frontend/source.js";
 import { fill } from "../ops/index.js";
 import { argument, isTensorLike, type TensorLike } from "../trace/create.js";
@@ -111,11 +111,9 @@ export function callTraced(
   return flattenResult(transform, fn, callChecked(fn, args));
 }
 
-/** Calls the user's function, whose own source is read first for what tracing cannot see. */
-export function callChecked(fn: AnyFunction, args: readonly unknown[]): unknown {
-  if (!madeOf.has(fn)) checkHazards(fn, { traced: (i, path) => entryAt(args[i], path) instanceof Tensor });
-  return fn(...args);
-}
+/** Calls the user's function, by running it or by interpreting its source. */
+export const callChecked = (fn: AnyFunction, args: readonly unknown[]): unknown =>
+  madeOf.has(fn) ? fn(...args) : callTracedFunction(fn, undefined, args);
 
 /** Traces `fn` on the types of its arguments. */
 export function stageCall(
@@ -154,11 +152,15 @@ const moduleOf = new WeakMap<AnyFunction, object>();
 const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
   typeof x === "object" && x !== null && typeof (x as Forwarding).forward === "function";
 
-/** Throws `LanewiseError` unless `fn` is a function or a module; gives the function. */
-export function checkFunction(transform: string, fn: unknown): AnyFunction {
+/**
+ * Throws `LanewiseError` unless `fn` is a function or a module; gives the function, which reads its source by `frontend`
+ * where that is given.
+ */
+export function checkFunction(transform: string, fn: unknown, frontend?: FrontendOptions): AnyFunction {
   if (isForwarding(fn)) {
     const module = fn;
-    const forward = (...args: unknown[]): unknown => module.forward(...args);
+    const forward = (...args: unknown[]): unknown =>
+      callTracedFunction(module.forward as AnyFunction, module, args, frontend);
     Object.defineProperty(forward, "name", { value: module.constructor.name });
     madeOf.set(forward, module.forward as AnyFunction);
     moduleOf.set(forward, module);
@@ -170,7 +172,11 @@ export function checkFunction(transform: string, fn: unknown): AnyFunction {
         `${transform}: the class ${fn.name} itself was given, but a module is wanted\n  make one: ${transform}(new ${fn.name}(…))${hereText()}`,
       );
     }
-    return fn as AnyFunction;
+    if (!frontend || madeOf.has(fn as AnyFunction)) return fn as AnyFunction;
+    const read = (...args: unknown[]): unknown => callTracedFunction(fn as AnyFunction, undefined, args, frontend);
+    Object.defineProperty(read, "name", { value: fn.name });
+    madeOf.set(read, fn as AnyFunction);
+    return read;
   }
   throw new LanewiseError(`${transform}: ${typeof fn} given, but a function or a module is wanted`);
 }
@@ -195,11 +201,6 @@ function showFields(x: object, seen: Set<object>): string {
     })
     .filter((text) => text !== "")
     .join(",");
-}
-
-/** What lies at `path` below a tree. */
-function entryAt(tree: unknown, path: Path): unknown {
-  return path.reduce<unknown>((x, key) => (x as Record<string | number, unknown> | undefined)?.[key], tree);
 }
 
 /** A result taken apart: numbers and booleans as constants. */
