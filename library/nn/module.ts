@@ -16,7 +16,7 @@ import {
   type StateDictOptions,
   writeSlots,
 } from "./state-dict.js";
-import { type Node, type SummaryOptions, summarise } from "./summary.js";
+import { type Leaf, type Node, type SummaryOptions, summarise } from "./summary.js";
 import { Parameter } from "./variables.js";
 
 /** What a module is called in tables, where that is not the name of its class. */
@@ -194,21 +194,24 @@ function slotsOf(root: Module): Slots {
 
 /** A module for its table. */
 function nodeOf(root: Module): Node {
-  const seen = new Map<Module, string>();
+  const seen = new Map<Module | Variable, string>();
   const visit = (module: Module, path: string): Node => {
-    const before = seen.get(module);
     const kind = (module as { [KIND]?: string })[KIND] ?? module.constructor.name;
-    const node = { path, kind, module, isList: module instanceof ModuleList, sameAs: before };
-    if (before !== undefined) return { ...node, variables: [], inner: [] };
-    seen.set(module, path);
-    const variables: Node["variables"][number][] = [];
+    const sameAs = seen.get(module);
+    const variables: Leaf[] = [];
     const inner: Node[] = [];
-    for (const { keys, value } of heldBy(module)) {
-      const there = joined(path, ...keys);
-      if (value instanceof Module) inner.push(visit(value, there));
-      else variables.push({ name: keys.join("."), path: there, variable: value });
+    if (sameAs === undefined) {
+      seen.set(module, path);
+      for (const { keys, value } of heldBy(module)) {
+        const there = joined(path, ...keys);
+        if (value instanceof Module) inner.push(visit(value, there));
+        else {
+          variables.push({ name: keys.join("."), variable: value, sameAs: seen.get(value) });
+          if (!seen.has(value)) seen.set(value, there);
+        }
+      }
     }
-    return { ...node, variables, inner };
+    return { path, kind, module, isList: module instanceof ModuleList, sameAs, variables, inner };
   };
   return visit(root, "");
 }

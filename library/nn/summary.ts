@@ -24,12 +24,21 @@ interface Layer {
   forward(...args: any[]): any;
 }
 
-/** A module with what its fields hold, by their paths. */
+/** A parameter or state in a field of a module. */
+export interface Leaf {
+  /** In the module. */
+  readonly name: string;
+  readonly variable: Variable;
+  /** Where the same variable came before. */
+  readonly sameAs: string | undefined;
+}
+
+/** A module with what its fields hold. */
 export interface Node {
   readonly path: string;
   readonly kind: string;
   readonly module: Layer;
-  readonly variables: readonly { readonly name: string; readonly path: string; readonly variable: Variable }[];
+  readonly variables: readonly Leaf[];
   readonly inner: readonly Node[];
   /** Its inner modules are models side by side, which it does not call. */
   readonly isList: boolean;
@@ -129,30 +138,30 @@ const roleOf = (x: Variable): string => (x instanceof Parameter ? (x.trainable ?
 
 /** The rows of a module and of those in it; models that are alike are shown once. */
 function rowsOf(root: Node, outputs: ReadonlyMap<Layer, string> | undefined): Row[] {
-  const seen = new Map<Variable, string>();
   const visit = (node: Node, show: (path: string) => string, models: number): Row[] => {
     const output = outputs?.get(node.module) ?? "";
     const head = { ...emptyRow, layer: show(node.path), kind: node.kind, output };
     if (node.sameAs !== undefined) return [{ ...head, name: `same as ${show(node.sameAs) || "the whole"}` }];
-    const own = node.variables.map(({ name, path, variable }): Row => {
-      const row = { ...emptyRow, name, type: showAval(variable.aval), role: roleOf(variable) };
-      const before = seen.get(variable);
-      if (before !== undefined) return { ...row, role: `same as ${show(before)}` };
-      seen.set(variable, path);
+    const own = node.variables.map(({ name, variable, sameAs }): Row => {
+      const row = { ...emptyRow, name, type: showAval(variable.aval) };
+      if (sameAs !== undefined) return { ...row, role: `same as ${show(sameAs)}` };
       const count = showCount(variable.size);
-      return { ...row, elements: models > 1 ? `${models} × ${count}` : count };
+      return { ...row, elements: models > 1 ? `${models} × ${count}` : count, role: roleOf(variable) };
     });
     const rows = [{ ...head, ...withoutLayer(own[0]) }, ...own.slice(1)];
-    const [first] = node.inner;
-    if (node.isList && first && node.inner.length > 1 && areAlike(node.inner, outputs, seen)) {
-      const all = `${first.path.slice(0, -1)}0–${node.inner.length - 1}`;
-      const inner = visit(first, (path) => show(path.replace(first.path, all)), models * node.inner.length);
-      return [...rows, ...inner];
+    const [first, ...others] = node.inner;
+    if (node.isList && first && others.length > 0 && areAlike(node.inner, outputs)) {
+      const all = `${first.path.slice(0, -1)}0–${others.length}`;
+      const showAll = (path: string): string =>
+        show(isWithin(path, first.path) ? all + path.slice(first.path.length) : path);
+      return [...rows, ...visit(first, showAll, models * node.inner.length)];
     }
     return [...rows, ...node.inner.flatMap((child) => visit(child, show, models))];
   };
   return visit(root, (path) => path, 1);
 }
+
+const isWithin = (path: string, outer: string): boolean => path === outer || path.startsWith(`${outer}.`);
 
 /** The columns of a variable alone. */
 function withoutLayer(row: Row | undefined): Partial<Row> {
@@ -161,25 +170,26 @@ function withoutLayer(row: Row | undefined): Partial<Row> {
   return { name, type, elements, role };
 }
 
-/** Whether models have the same rows but for their paths, and share nothing. */
-function areAlike(
-  models: readonly Node[],
-  outputs: ReadonlyMap<Layer, string> | undefined,
-  seen: ReadonlyMap<Variable, string>,
-): boolean {
-  const held = new Set<Variable>();
-  let isShared = false;
-  const textOf = (node: Node): string => {
-    if (node.sameAs !== undefined) isShared = true;
-    const own = node.variables.map(({ name, variable }) => {
-      if (held.has(variable) || seen.has(variable)) isShared = true;
-      held.add(variable);
-      return [name, showAval(variable.aval), roleOf(variable)];
-    });
-    return JSON.stringify([node.kind, outputs?.get(node.module), own, node.inner.map(textOf)]);
-  };
-  const texts = models.map(textOf);
-  return !isShared && texts.every((text) => text === texts[0]);
+/** Whether models have the same rows but for the paths to them. */
+function areAlike(models: readonly Node[], outputs: ReadonlyMap<Layer, string> | undefined): boolean {
+  const texts = models.map((model) => {
+    const placeOf = (path: string | undefined): string | undefined =>
+      path !== undefined && isWithin(path, model.path) ? path.slice(model.path.length) : path;
+    const textOf = (node: Node): string => {
+      const own = node.variables.map((x) => [x.name, showAval(x.variable.aval), roleOf(x.variable), placeOf(x.sameAs)]);
+      const inner = node.inner.map(textOf);
+      return JSON.stringify([
+        placeOf(node.path),
+        node.kind,
+        outputs?.get(node.module),
+        placeOf(node.sameAs),
+        own,
+        inner,
+      ]);
+    };
+    return textOf(model);
+  });
+  return texts.every((text) => text === texts[0]);
 }
 
 /** Head, rule, rows and rule, in columns. */
@@ -207,14 +217,13 @@ function layOut(rows: readonly Row[], hasOutputs: boolean): string[] {
 
 /** How many elements and bytes there are, and how many of them are trained. */
 function totalsOf(root: Node): string[] {
-  const all = new Set<Variable>();
-  const collect = (node: Node): void => {
-    for (const { variable } of node.variables) all.add(variable);
-    node.inner.forEach(collect);
-  };
-  collect(root);
+  const variablesIn = (node: Node): Variable[] => [
+    ...node.variables.map(({ variable }) => variable),
+    ...node.inner.flatMap(variablesIn),
+  ];
+  const all = [...new Set(variablesIn(root))];
   const count = (isWanted: (role: string) => boolean): number =>
-    [...all].reduce((sum, x) => sum + (isWanted(roleOf(x)) ? x.size : 0), 0);
+    all.reduce((sum, x) => sum + (isWanted(roleOf(x)) ? x.size : 0), 0);
   const [frozen, state] = [count((role) => role === "frozen"), count((role) => role === "state")];
   const total = count(() => true);
   const parts = [

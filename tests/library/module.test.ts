@@ -85,8 +85,6 @@ describe("a module", () => {
     expect(Object.keys(net.variables())).toContain("calls");
     net.layers[0]!.freeze();
     expect(Object.keys(net.parameters())).toEqual(["layers.1.weight", "layers.1.bias"]);
-    expect(net.summary()).toContain("layers.0.weight  f32[2,2]         4  frozen");
-    expect(net.summary()).toContain("10 elements, 3 of them trained");
   });
 
   test("given as a class is an error that says so", () => {
@@ -271,7 +269,7 @@ describe("state dictionaries", () => {
     expect(() => net.loadStateDict(rest)).toThrow(/no value for calls/);
     expect(() => net.loadStateDict({ ...values, more: tensor(1) })).toThrow(/there is no more/);
     const wrong = { ...values, "layers.0.bias": tensor([9, 9, 9]), "layers.1.bias": tensor([9]) };
-    expect(() => net.loadStateDict(wrong)).toThrow(/layers\.0\.bias is f32\[2\], but a value f32\[3\]/);
+    expect(() => net.loadStateDict(wrong)).toThrow(/layers\.0\.bias is f32\[2\], but a value f32\[3\] is given/);
     expect(await net.layers[1]!.bias.toArray()).toEqual([0.5]);
   });
 });
