@@ -107,6 +107,51 @@ describe("a module", () => {
     expect(await run(x).toArray()).toEqual([1, 1]);
     expect(run.cacheSize).toBe(3);
   });
+
+  test("is traced anew when a plain field changes under other transforms too", async () => {
+    class Scaled extends nn.Module {
+      readonly weight = new nn.Parameter(tensor(2));
+      forward(y: Tensor): Tensor {
+        return this.training ? y.mul(this.weight) : y;
+      }
+    }
+    const [first, second] = [new Scaled(), new Scaled()];
+    const mapped = jit(vmap(first));
+    const together = jit(vmap([first, second], { inAxes: null }));
+    expect(await mapped(x).toArray()).toEqual([2, 2]);
+    expect(await together(tensor(3)).toArray()).toEqual([6, 6]);
+    first.eval();
+    expect(await mapped(x).toArray()).toEqual([1, 1]);
+    expect(() => together(tensor(3))).toThrow(/model 1 is built otherwise/);
+    second.eval();
+    expect(await together(tensor(3)).toArray()).toEqual([3, 3]);
+    expect(together.cacheSize).toBe(2);
+  });
+
+  test("is traced anew when parameters are frozen", async () => {
+    class Trainer extends nn.Module {
+      readonly net = new Net();
+      forward(y: Tensor): Tensor {
+        const params = this.net.parameters();
+        const gradients = grad(() => this.net.forward(y).sum(), { wrt: params })();
+        for (const [path, p] of Object.entries(params)) p.assign(p.sub(gradients[path]!));
+        return y;
+      }
+    }
+    const trainer = new Trainer();
+    const step = jit(trainer);
+    step(x);
+    trainer.net.layers[0]!.freeze();
+    const before = trainer.stateDict();
+    step(x);
+    const after = trainer.stateDict();
+    const changed = await Promise.all(
+      Object.keys(after).map(async (path) =>
+        String(await after[path]!.data()) === String(await before[path]!.data()) ? [] : [path],
+      ),
+    );
+    expect(changed.flat()).toEqual(["net.layers.1.weight", "net.layers.1.bias", "net.calls"]);
+  });
 });
 
 describe("assigned values", () => {
