@@ -206,10 +206,23 @@ function showFields(x: object, seen: Set<object>): string {
       if (value instanceof Tensor) return "trainable" in value ? `${key}=${String(value.trainable)}` : "";
       if (typeof value === "function") return "";
       if (typeof value !== "object" || value === null) return `${key}=${typeof value}:${String(value)}`;
+      // data, such as a training set: too long to read at every call
+      if (ArrayBuffer.isView(value)) return `${key}=${numberOf(value)}`;
       return `${key}{${showFields(value, seen)}}`;
     })
     .filter((text) => text !== "")
     .join(",");
+}
+
+const numbers = new WeakMap<object, number>();
+let numbered = 0;
+
+/** Another number for each object. */
+function numberOf(x: object): number {
+  const known = numbers.get(x);
+  if (known !== undefined) return known;
+  numbers.set(x, ++numbered);
+  return numbered;
 }
 
 /** What lies at `path` below a tree. */

@@ -215,6 +215,8 @@ describe("a module is left as it is", () => {
   test("by files that are of other things", async () => {
     await expectUntouched(await files.saveNpy(tensor([1])), FileError, /npy file/);
     await expectUntouched(Buffer.from("\x80\x02}q\x00.", "latin1"), FileError, /header/);
+    const pickle = readFileSync(new URL("../files/pytorch/pickle.pt", import.meta.url));
+    await expectUntouched(pickle, FileError, /pickle of PyTorch.*\n.*safetensors\.torch\.save_file/);
     const other = await files.saveSafetensors(new nn.Dense(3, 4).stateDict());
     await expectUntouched(other, StateDictError, /no value for layers\.0\.weight/);
     const types = {

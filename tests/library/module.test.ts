@@ -128,6 +128,21 @@ describe("a module", () => {
     expect(together.cacheSize).toBe(2);
   });
 
+  test("is traced anew when it holds other data, which are not read at each call", async () => {
+    class Scaled extends nn.Module {
+      factors = new Float32Array(2 ** 22).fill(2);
+      forward(y: Tensor): Tensor {
+        return y.mul(this.factors[0]!);
+      }
+    }
+    const scaled = new Scaled();
+    const run = jit(scaled);
+    for (let i = 0; i < 50; i++) run(x);
+    expect(run.cacheSize).toBe(1);
+    scaled.factors = new Float32Array([3]);
+    expect(await run(x).toArray()).toEqual([3, 3]);
+  });
+
   test("is traced anew when parameters are frozen", async () => {
     class Trainer extends nn.Module {
       readonly net = new Net();

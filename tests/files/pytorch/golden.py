@@ -117,5 +117,8 @@ golden["training"] = {
     "variance": (0.75 + (norm.running_var - 0.75) * 23 / 24).tolist(),
 }
 
+# a pickle, which is not read
+torch.save({"weight": torch.zeros(2)}, here / "pickle.pt")
+
 rows = "".join(json.dumps({"name": name, **row}) + "\n" for name, row in golden.items())
 (here / "golden.jsonl").write_text(rows)
