@@ -165,7 +165,8 @@ export class Flatten extends Module {
 
 /**
  * Leaves out each element with probability `rate` while it trains, and makes the others larger so that the mean stays.
- * The key says which: another one for every call. Without training none is needed. Throws `TraceError` where it is.
+ * The key says which: another one for every call; lanes of a `vmap` that share it leave out the same. Without training none
+ * is needed. Throws `TraceError` where one is.
  */
 export class Dropout extends Module {
   constructor(readonly rate = 0.5) {

@@ -23,8 +23,8 @@ import { Parameter } from "./variables.js";
 export const KIND = Symbol("kind");
 
 /**
- * Base of modules: a subclass makes its parameters, states and inner modules in fields, also in arrays and plain objects,
- * and computes in `forward`. Where a transform takes a function it takes a module too, which stands for its `forward`:
+ * Base of modules: a subclass makes its parameters, states and inner modules in fields, also in arrays and plain objects
+ * (but not in #private fields, which nobody can list), and computes in `forward`. Where a transform takes a function it takes a module too, which stands for its `forward`:
  * `jit(net)(x)`, `vmap(net)(xs)`, `grad(loss, { wrt: net.parameters() })`.
  */
 export abstract class Module {

@@ -106,6 +106,8 @@ function watch(module: Layer, seen: (result: unknown) => void): () => void {
     seen(result);
     return result;
   };
+  // as many parameters as before: a Sequential asks for them
+  Object.defineProperty(watched, "length", { value: forward.length });
   Object.defineProperty(module, "forward", { value: watched, configurable: true, writable: true });
   return () => {
     if (own) Object.defineProperty(module, "forward", own);

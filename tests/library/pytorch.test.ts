@@ -94,6 +94,8 @@ const nets: Record<string, [make: () => nn.Module, rename?: (name: string) => st
   signals: [() => new Signals()],
   words: [() => new Words(), (name) => (name === "decoder.weight" ? null : name)],
   pair: [() => new Pair()],
+  half: [mlp],
+  bfloat: [mlp],
 };
 
 async function expectLoads(name: string): Promise<void> {

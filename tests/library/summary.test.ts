@@ -181,6 +181,11 @@ test("takes keys, trees and mapped layers as inputs do", () => {
   expect(table[4]).toMatch(/dense +Dense +f32\[3\] +weight/);
 });
 
+test("hands keys on as a call does", () => {
+  const net = new nn.Sequential(new nn.Dropout(0.5), new nn.Dense(2, 3));
+  expect(tableOf(net, [zeros([4, 2]), random.key(0)])[3]).toMatch(/layers\.0 +Dropout +f32\[4,2\]$/);
+});
+
 test("refuses inputs that are no list, and options that there are not", () => {
   const dense = new nn.Dense(2, 3);
   expect(() => dense.summary({ inputs: zeros([2]) as never })).toThrow(/a list of the arguments of forward is wanted/);

@@ -117,6 +117,18 @@ golden["training"] = {
     "variance": (0.75 + (norm.running_var - 0.75) * 23 / 24).tolist(),
 }
 
+# weights of half the bits, which f32 holds exactly
+x = torch.randn(4, 3)
+for name, dtype in (("half", torch.float16), ("bfloat", torch.bfloat16)):
+    state = {key: value.to(dtype) for key, value in mlp.state_dict().items()}
+    save_file(state, here / f"{name}.safetensors")
+    small = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)).double()
+    small.load_state_dict({key: value.double() for key, value in state.items()})
+    y = small(x.double()).float()
+    golden[name] = {
+        "file": f"{name}.safetensors", "names": sorted(state), "input": x.tolist(), "output": y.tolist()
+    }
+
 # a pickle, which is not read
 torch.save({"weight": torch.zeros(2)}, here / "pickle.pt")
 
