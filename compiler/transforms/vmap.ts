@@ -124,7 +124,7 @@ function vmapModels(models: readonly unknown[], options: ReadOptions): (...args:
       (def) => outAxesFor(first, def, options.outAxes),
     );
   };
-  nameAfter(mapped, "vmap", first);
+  nameAfter(mapped, "vmap", first, functions.slice(1));
   return mapped;
 }
 
