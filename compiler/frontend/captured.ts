@@ -1,7 +1,8 @@
 // What a function sees outside of itself: the variables it closes over, read from V8, or given by its author.
 import type { AnyNode, Identifier } from "acorn";
 import { TraceError } from "../core/errors.js";
-import { readScript, type ScopeRecord, scopesAround, scriptPositionOf } from "./inspector.js";
+import { type ScopeRecord, scopesAround } from "./inspector.js";
+import { isDeclared, isNamedAround } from "./own-names.js";
 import { showPlace } from "./place.js";
 import { childrenOf, scopesIn } from "./scopes.js";
 import { type AnyFunction, type FunctionSource, functionSource } from "./source.js";
@@ -31,11 +32,12 @@ export function capturedScope(fn: AnyFunction, given: Readonly<Record<string, un
   return {
     read(name) {
       if (Object.hasOwn(given, name)) return { value: given[name] };
-      // its own name lies in a scope that V8 counts to the inside
-      if (ownName(fn) === name) return { value: fn };
       const scopes = around();
       // of a function that V8 shows no scopes of, globals are all we know
-      return scopes && scopes.length > 0 ? readScopes(fn, scopes, name) : readStandard(name);
+      const found = scopes && scopes.length > 0 ? readScopes(scopes, name) : readStandard(name);
+      if (found?.value === fn) return found;
+      if (ownName(fn) === name) return found && answer(fn, "", isDeclared) ? found : { value: fn };
+      return found && !STANDARD.has(name) && answer(fn, name, isNamedAround) ? undefined : found;
     },
     get canSee() {
       return (around()?.length ?? 0) > 0;
@@ -95,15 +97,10 @@ export function checkVisible(fn: AnyFunction, scope: CapturedScope): void {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-function readScopes(fn: AnyFunction, scopes: readonly ScopeRecord[], name: string): { value: unknown } | undefined {
-  let named = false; // whether a function of this name lies between
-  for (const { kind, variables, functionName } of scopes) {
-    if (!(name in variables) || (kind === "with" && isUnscopable(variables, name))) {
-      named ||= functionName === name;
-      continue;
-    }
-    const found = valueIn(kind, variables, name);
-    return named && found && isHidden(fn, name, found.value) ? undefined : found;
+function readScopes(scopes: readonly ScopeRecord[], name: string): { value: unknown } | undefined {
+  for (const { kind, variables } of scopes) {
+    if (!(name in variables) || (kind === "with" && isUnscopable(variables, name))) continue;
+    return valueIn(kind, variables, name);
   }
   return undefined;
 }
@@ -113,20 +110,6 @@ function valueIn(kind: ScopeRecord["kind"], variables: object, name: string): { 
   // V8 leaves an accessor that throws in place of a variable it has no value of
   const own = Object.getOwnPropertyDescriptor(variables, name);
   return own && "value" in own ? { value: own.value } : undefined;
-}
-
-/**
- * Whether `name`, found outside of a function of that name, is hidden from `fn` by that function's own name, which V8
- * does not show: `const f = memo(function f() { return () => f; })`. A method or an arrow so called hides nothing.
- */
-function isHidden(fn: AnyFunction, name: string, value: unknown): boolean {
-  const text = Function.prototype.toString.call(fn);
-  if (typeof value === "function" && Function.prototype.toString.call(value).includes(text)) return false;
-  const position = scriptPositionOf(fn);
-  const script = position && readScript(position.scriptId);
-  if (!script) return true;
-  const expression = new RegExp(`\\bfunction\\s*\\*?\\s*${name.replaceAll("$", "\\$")}\\s*\\(`);
-  return expression.test(script.source);
 }
 
 function isUnscopable(object: object, name: string): boolean {
@@ -149,13 +132,21 @@ function readStandard(name: string): { value: unknown } | undefined {
   return STANDARD.has(name) ? { value: (globalThis as Record<string, unknown>)[name] } : undefined;
 }
 
-/**
- * The name that a function bears within itself. Declarations are told from named expressions by nothing in their text;
- * a declared function whose variable was assigned another value is the one that this gets wrong.
- */
+/** The name that `fn` bears in its own text: of a named expression, or of a declaration. */
 function ownName(fn: AnyFunction): string | undefined {
   const node = functionSource(fn)?.node;
   return node?.type === "FunctionExpression" ? node.id?.name : undefined;
+}
+
+const answers = new WeakMap<AnyFunction, Map<string, boolean>>();
+
+/** What `ask` says of a function and a name in it, which never changes. */
+function answer(fn: AnyFunction, name: string, ask: (fn: AnyFunction, name: string) => boolean): boolean {
+  const known = answers.get(fn) ?? new Map<string, boolean>();
+  answers.set(fn, known);
+  const said = known.get(name) ?? ask(fn, name);
+  known.set(name, said);
+  return said;
 }
 
 const free = new WeakMap<FunctionSource, readonly Identifier[]>();

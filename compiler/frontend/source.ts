@@ -14,7 +14,8 @@ export interface FunctionSource {
   readonly shift: number;
 }
 
-const options: Options = {
+/** How acorn reads code that V8 has read already. */
+export const PARSING: Options = {
   ecmaVersion: "latest",
   sourceType: "script", // sloppy code parses too; strict code that parses as strict parses as sloppy
   allowImportExportEverywhere: true, // import.meta
@@ -69,7 +70,7 @@ function parseFunction(text: string): FunctionSource | null {
 
 /** `x => …`, `async (x) => …`, `function f(x) { … }` */
 function parseExpression(text: string): FunctionSource | null {
-  const node = attempt(() => parseExpressionAt(text, 0, options));
+  const node = attempt(() => parseExpressionAt(text, 0, PARSING));
   if (node?.type !== "FunctionExpression" && node?.type !== "ArrowFunctionExpression") return null;
   return node.end === text.length ? { text, node, shift: 0 } : null;
 }
@@ -77,7 +78,7 @@ function parseExpression(text: string): FunctionSource | null {
 /** `f(x) { … }`, `get f() { … }`, `async *[key](x) { … }` */
 function parseObjectMember(text: string): FunctionSource | null {
   const start = "({";
-  const statement = attempt(() => parse(`${start}${text}})`, options))?.body[0];
+  const statement = attempt(() => parse(`${start}${text}})`, PARSING))?.body[0];
   if (statement?.type !== "ExpressionStatement" || statement.expression.type !== "ObjectExpression") return null;
   const property = statement.expression.properties[0];
   if (property?.type !== "Property" || property.value.type !== "FunctionExpression") return null;
@@ -87,7 +88,7 @@ function parseObjectMember(text: string): FunctionSource | null {
 /** What only a class may hold: `#f(x) { … }` */
 function parseClassMember(text: string): FunctionSource | null {
   const start = "(class{";
-  const statement = attempt(() => parse(`${start}${text}})`, options))?.body[0];
+  const statement = attempt(() => parse(`${start}${text}})`, PARSING))?.body[0];
   if (statement?.type !== "ExpressionStatement" || statement.expression.type !== "ClassExpression") return null;
   const member = statement.expression.body.body[0];
   return member?.type === "MethodDefinition" ? { text, node: member.value, shift: start.length } : null;
