@@ -51,8 +51,8 @@ export function capturedScope(fn: AnyFunction, given: Readonly<Record<string, un
  */
 export function freeVariables(fn: AnyFunction): readonly string[] {
   const source = functionSource(fn);
-  const free = source ? freeIn(source) : [];
-  return [...new Set(free.map(({ name }) => name))].filter((name) => !(name in globalThis));
+  const uses = source ? usesIn(source).all : [];
+  return [...new Set(uses.map(({ name }) => name))].filter((name) => !(name in globalThis));
 }
 
 /**
@@ -72,12 +72,10 @@ export function checkVisible(fn: AnyFunction, scope: CapturedScope): void {
       ].join("\n"),
     );
   }
-  const asked = typeofOperands(source);
   const missing = new Map<string, Identifier>();
-  for (const identifier of freeIn(source)) {
+  for (const identifier of usesIn(source).firm) {
     const { name } = identifier;
-    if (missing.has(name) || asked.has(identifier) || scope.read(name)) continue;
-    missing.set(name, identifier);
+    if (!missing.has(name) && !scope.read(name)) missing.set(name, identifier);
   }
   const [first] = missing.values();
   if (!first) return;
@@ -149,16 +147,27 @@ function answer(fn: AnyFunction, name: string, ask: (fn: AnyFunction, name: stri
   return said;
 }
 
-const free = new WeakMap<FunctionSource, readonly Identifier[]>();
+/** Uses of variables declared outside, in the order of the source. */
+interface Uses {
+  readonly all: readonly Identifier[];
+  /** Those in which the variable must exist: not `typeof x`. */
+  readonly firm: readonly Identifier[];
+}
 
-/** Identifiers of variables declared outside, in the order of the source. */
-function freeIn(source: FunctionSource): readonly Identifier[] {
-  let found = free.get(source);
-  if (!found) {
-    found = [...(scopesIn(source)?.free ?? [])].sort((a, b) => a.start - b.start);
-    free.set(source, found);
+const usesOf = new WeakMap<FunctionSource, Uses>();
+
+function usesIn(source: FunctionSource): Uses {
+  let uses = usesOf.get(source);
+  if (!uses) {
+    const all = [...(scopesIn(source)?.free ?? [])].sort((a, b) => a.start - b.start);
+    const asked = new Set<AnyNode>();
+    for (const node of nodesOf(source)) {
+      if (node.type === "UnaryExpression" && node.operator === "typeof") asked.add(node.argument);
+    }
+    uses = { all, firm: all.filter((identifier) => !asked.has(identifier)) };
+    usesOf.set(source, uses);
   }
-  return found;
+  return uses;
 }
 
 /** The `with` or `eval` that makes the meaning of names unknowable. */
@@ -169,14 +178,6 @@ function dynamicIn(source: FunctionSource): AnyNode | undefined {
       node.type === "WithStatement" ||
       (node.type === "CallExpression" && node.callee.type === "Identifier" && node.callee.name === "eval"),
   );
-}
-
-function typeofOperands(source: FunctionSource): ReadonlySet<AnyNode> {
-  const found = new Set<AnyNode>();
-  for (const node of nodesOf(source)) {
-    if (node.type === "UnaryExpression" && node.operator === "typeof") found.add(node.argument);
-  }
-  return found;
 }
 
 function nodesOf({ node }: FunctionSource): AnyNode[] {
