@@ -44,6 +44,21 @@ export const linearCallOp: RegionOp = {
     checkLinear(params as LinearParams, transforms);
     return callRules.transpose(cts, operands, types, params, transforms);
   },
+  // the body is linear in what comes last
+  widen({ inputs, params }, [body], more) {
+    const { residuals } = params as LinearParams;
+    const place = <T>(list: readonly T[], added: readonly T[]): T[] => [
+      ...list.slice(0, residuals),
+      ...added,
+      ...list.slice(residuals),
+    ];
+    const own = body!.inputs.length - more.length;
+    const placed: Graph = { ...body!, inputs: place(body!.inputs.slice(0, own), body!.inputs.slice(own)) };
+    return {
+      inputs: place(inputs, more),
+      params: { ...params, body: placed, residuals: residuals + more.length } satisfies LinearParams | object,
+    };
+  },
   samples: [],
 };
 

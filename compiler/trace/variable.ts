@@ -1,9 +1,10 @@
 // Variables: tensors whose value is replaced. Graphs have no effects: what a traced function assigns is a result of it.
 import { sameAval, showAval } from "../core/aval.js";
 import { DTypeError, ShapeError, TraceError } from "../core/errors.js";
+import { copies } from "./copies.js";
 import { hereText } from "./here.js";
 import { type ArrayHandle, type Row, Tensor } from "./tensor.js";
-import { currentTrace, runTraced, untraced } from "./trace.js";
+import { currentTrace, runTraced, runWrite, untraced } from "./trace.js";
 
 /**
  * A tensor with a name whose value can be replaced by one of the same type. A traced function that reads it reads the
@@ -11,7 +12,8 @@ import { currentTrace, runTraced, untraced } from "./trace.js";
  * call has run.
  */
 export class Variable extends Tensor {
-  #row: (Row & { readonly of: Variable }) | undefined;
+  #row: (Row & { readonly of: Stack }) | undefined;
+  #version: object = {};
 
   /** `initial` is a value, not traced. */
   constructor(initial: Tensor) {
@@ -23,22 +25,36 @@ export class Variable extends Tensor {
     super(initial.aval, { handle: copyOf(initial).handle });
   }
 
-  override get row(): (Row & { readonly of: Variable }) | undefined {
+  /** The stack that its elements lie in. */
+  override get row(): (Row & { readonly of: Stack }) | undefined {
     return this.#row;
   }
 
   override get handle(): ArrayHandle {
-    return this.#row ? copyOf(this).handle : super.handle;
+    if (!this.#row) return super.handle;
+    copies.entriesCopied++;
+    return copyOf(this).handle;
   }
 
-  /** For the package's own use: the elements are those of an entry of another variable from now on. */
-  moveTo(of: Variable, index: number): void {
+  /** For the package's own use: another object after each change of the value. */
+  get version(): object {
+    return this.#row ? this.#row.of.version : this.#version;
+  }
+
+  /** For the package's own use: the elements are those of an entry of a stack from now on. */
+  moveTo(of: Stack, index: number): void {
     if (!this.#row) this.dispose();
     this.#row = { of, index };
   }
 
+  /** Takes over the value of `x`, which nobody else has. Where the elements lie stays as it is. */
   protected override adopt(x: Tensor): void {
-    this.#row = undefined;
+    if (this.#row) {
+      const [root, whole] = runWrite(this, x);
+      (root as Variable).receive(whole);
+      return;
+    }
+    this.#version = {};
     super.adopt(x);
   }
 
@@ -62,7 +78,28 @@ export class Variable extends Tensor {
 
   /** The value of now, which later assignments do not change. */
   snapshot(): Tensor {
-    return currentTrace() ? currentTrace()!.read(this) : copyOf(this);
+    const trace = currentTrace();
+    if (trace) return trace.read(this);
+    if (this.#row) copies.entriesCopied++;
+    return copyOf(this);
+  }
+}
+
+/** Variables of one type side by side along axis 0: they have their elements here. */
+export class Stack extends Variable {
+  readonly #members: readonly WeakRef<Variable>[];
+
+  /** Moves `members` here. `rows` has their elements, along axis 0, and belongs to nobody else. */
+  constructor(rows: Tensor, members: readonly Variable[]) {
+    super(rows);
+    rows.dispose();
+    this.#members = members.map((x) => new WeakRef(x));
+    members.forEach((x, index) => void x.moveTo(this, index));
+  }
+
+  /** The variables that are still here, in the order of their rows. */
+  get members(): Variable[] {
+    return this.#members.map((x) => x.deref()).filter((x) => x?.row?.of === this) as Variable[];
   }
 }
 

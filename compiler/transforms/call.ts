@@ -175,13 +175,23 @@ export function checkFunction(transform: string, fn: unknown): AnyFunction {
   throw new LanewiseError(`${transform}: ${typeof fn} given, but a function or a module is wanted`);
 }
 
+/** Notes that `made` calls these functions, which stand for models. */
+export const noteModels = (made: AnyFunction, functions: readonly AnyFunction[]): void =>
+  void modelsOf.set(made, functions);
+
+const modelsOf = new WeakMap<AnyFunction, readonly AnyFunction[]>();
+
 /**
- * Plain fields of a module and of those in it as text, such as whether it trains: they are part of what was traced. Empty
- * for functions.
+ * Plain fields of a module and of those in it as text, such as whether it trains: they are part of what was traced. Also
+ * of modules in what transforms made. Empty for functions.
  */
 export function fieldsKey(fn: AnyFunction): string {
   const module = moduleOf.get(fn);
-  return module ? showFields(module, new Set()) : "";
+  if (module) return showFields(module, new Set());
+  const models = modelsOf.get(fn);
+  if (models) return models.map(fieldsKey).join(";");
+  const inner = madeOf.get(fn);
+  return inner ? fieldsKey(inner) : "";
 }
 
 function showFields(x: object, seen: Set<object>): string {
@@ -189,7 +199,7 @@ function showFields(x: object, seen: Set<object>): string {
   seen.add(x);
   return Object.entries(x)
     .map(([key, value]: [string, unknown]) => {
-      if (value instanceof Tensor || typeof value === "function") return "";
+      if (value instanceof Tensor || typeof value === "function" || ArrayBuffer.isView(value)) return "";
       if (typeof value !== "object" || value === null) return `${key}=${typeof value}:${String(value)}`;
       return `${key}{${showFields(value, seen)}}`;
     })

@@ -15,6 +15,7 @@ import {
   flattenArgs,
   nameAfter,
   nameOf,
+  noteModels,
   type Result,
 } from "./call.js";
 import { ensembleCall } from "./ensemble.js";
@@ -115,15 +116,18 @@ function vmapModels(models: readonly unknown[], options: ReadOptions): (...args:
       );
     }
     return ensembleCall(
-      `vmap([${nameOf(first)} × ${count}])`,
-      count,
+      {
+        name: `vmap([${nameOf(first)} × ${count}])`,
+        list: models as readonly object[],
+        call: (k, leaves) => callTraced("vmap", functions[k]!, { def: flat.def }, leaves),
+      },
       flat.leaves,
       { axes, size },
-      (k, leaves) => callTraced("vmap", functions[k]!, { def: flat.def }, leaves),
       (def) => outAxesFor(first, def, options.outAxes),
     );
   };
   nameAfter(mapped, "vmap", first);
+  noteModels(mapped, functions);
   return mapped;
 }
 

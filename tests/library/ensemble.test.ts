@@ -122,7 +122,7 @@ describe("models that are not alike are refused", () => {
     );
     const wide = new Net(1);
     Object.assign(wide, { bias: new nn.Parameter(tensor(3)) });
-    expect(() => vmap([new Net(1), wide], { inAxes: null })(batch)).toThrow(/f32\[2\] from outside, it reads f32\[\]/);
+    expect(() => vmap([new Net(1), wide], { inAxes: null })(batch)).toThrow(/, at bias: f32\[2\] and f32\[\]/);
   });
 
   test("and so are none at all, classes, and batches of another size", () => {
