@@ -1,7 +1,7 @@
 // Ensembles share memory: which calls copy parameters, and how often.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { countersSince } from "../../runtime/counters.js";
 import { counters, jit, nn, optim, relu, setDevice, type Tensor, tensor, valueAndGrad, vmap } from "../../index.js";
+import { countersSince } from "../../runtime/counters.js";
 import { describeGpu } from "../support/gpu.js";
 
 class Net extends nn.Module {
@@ -106,7 +106,8 @@ const suite = (): void => {
     const step = jit(vmap(trainers, { inAxes: null }));
     await step(inputs, targets).data();
     for (const net of nets) net.calls.assign(tensor([0]));
-    const frozen = (net: Net): nn.Sequential => new nn.Sequential((x: Tensor) => relu(x.matmul(net.weight).add(net.bias)));
+    const frozen = (net: Net): nn.Sequential =>
+      new nn.Sequential((x: Tensor) => relu(x.matmul(net.weight).add(net.bias)));
     for (const order of [
       [1, 2],
       [3, 2, 1, 0],
@@ -176,9 +177,11 @@ const suite = (): void => {
     const steps = [pair(0, 1), pair(2, 3), pair(1, 2)];
     for (const step of steps) await step(inputs, targets).data();
     for (const step of steps) await step(inputs, targets).data();
-    expect(await copied(async () => {
-      for (const step of steps) await step(inputs, targets).data();
-    })).toEqual([0, 0, 0]);
+    expect(
+      await copied(async () => {
+        for (const step of steps) await step(inputs, targets).data();
+      }),
+    ).toEqual([0, 0, 0]);
   });
 
   test("each of them alone gives its row of the ensemble", async () => {
