@@ -123,10 +123,15 @@ export class Trace implements TraceOwner {
 
   /** The entry that `x` is here. Kept variables are themselves until the tensor that their elements lie in is written. */
   #rowIn(x: Tensor): Row | undefined {
-    const { row } = x;
-    if (this.keeping === "nothing") this.noteRow(x);
-    else if (row && this.resolve(row.of) === row.of) return undefined;
-    return row;
+    if (this.keeping !== "nothing") return x.row && this.#isRewritten(x.row.of) ? x.row : undefined;
+    this.noteRow(x);
+    return x.row;
+  }
+
+  /** `x`, or what its elements lie in, was assigned in the model that is being traced. */
+  #isRewritten(x: Tensor): boolean {
+    for (let t: Trace | undefined = this; t && t.keeping !== "nothing"; t = t.parent) if (t.writes.has(x)) return true;
+    return x.row !== undefined && this.#isRewritten(x.row.of);
   }
 
   /** The entry of the tensor that `x` has its elements in. */

@@ -5,8 +5,8 @@ import { showTree, type TreeDef, unflatten } from "../core/tree.js";
 import { hereText } from "../trace/here.js";
 import { type Staged, stage, writeBack } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import type { Keeping } from "../trace/trace.js";
-import { Stack, type Variable } from "../trace/variable.js";
+import { currentTrace, type Keeping } from "../trace/trace.js";
+import type { Variable } from "../trace/variable.js";
 import { batchGraph, type Lanes, laneTypes, type OutAxis, placeOutputs } from "./batch.js";
 import { type Common, commonGraph, type Difference, GraphsDiffer } from "./common.js";
 import { differenceBetween } from "./fields.js";
@@ -85,8 +85,7 @@ function traceAll(models: Models, types: readonly Tensor["aval"][]): Traced {
       return { staged, common: commonGraph(staged.map(({ graph }) => graph)) };
     } catch (error) {
       // inner ensembles that lie in memory otherwise are alike when they are read model by model
-      const hasStacks = staged.some(({ captures }) => captures.some((x) => x instanceof Stack));
-      if (error instanceof GraphsDiffer && hasStacks && keeping === "variables") return traced("variables apart");
+      if (error instanceof GraphsDiffer && keeping === "variables") return traced("variables apart");
       throw error;
     }
   };
@@ -113,11 +112,17 @@ function checkSurface(first: Staged<TreeDef>, other: Staged<TreeDef>, model: num
   counts("reads", first.captures, other.captures);
   counts("assigns", first.writes, other.writes);
   first.writes.forEach((x, i) => {
-    if (first.captures.indexOf(x) !== other.captures.indexOf(other.writes[i]!))
+    if (captureOf(first, x) !== captureOf(other, other.writes[i]!))
       throw fail(`assigns ${showAval(x.aval)} that it reads`, "assigns another one");
   });
   const [mine, theirs] = [showTree(first.rest), showTree(other.rest)];
   if (mine !== theirs) throw fail(`returns ${mine}`, `returns ${theirs}`);
+}
+
+/** Which of the captures is the value that a variable had before the call, or -1. */
+function captureOf({ captures }: Staged<TreeDef>, variable: Variable): number {
+  const before = currentTrace()?.resolve(variable) ?? variable;
+  return captures.findIndex((x) => x === before || (x.traced !== undefined && x.traced.atom === before.traced?.atom));
 }
 
 /** The error for models that are not alike: where their fields differ, and where what they compute does. */
@@ -156,6 +161,6 @@ function stackCaptured(staged: readonly Staged<TreeDef>[], i: number): Stacked {
   const tensors = staged.map(({ captures }) => captures[i]!);
   const [first] = tensors as [Tensor];
   if (tensors.every((x) => x === first)) return { value: first, axis: null };
-  const willWrite = staged.some(({ writes }, k) => writes.includes(tensors[k] as Variable));
+  const willWrite = staged.some((one) => one.writes.some((x) => captureOf(one, x) === i));
   return { value: stackOf(tensors, willWrite), axis: 0 };
 }
