@@ -55,10 +55,22 @@ export const isLeaf = (x: unknown): boolean => x instanceof Tensor || ArrayBuffe
 /** Functions that transforms made, with the function each was made of. */
 const madeOf = new WeakMap<AnyFunction, AnyFunction>();
 
-/** Names `made` after the function it was made of by `transform`; its arguments are called as they are there. */
-export function nameAfter(made: AnyFunction, transform: string, fn: AnyFunction): void {
+/** For functions made of several: those behind the first. */
+const madeOfMore = new WeakMap<AnyFunction, readonly AnyFunction[]>();
+
+/**
+ * Names `made` after the function it was made of by `transform`; its arguments are called as they are there. `more` are
+ * functions like the first that it calls too.
+ */
+export function nameAfter(
+  made: AnyFunction,
+  transform: string,
+  fn: AnyFunction,
+  more: readonly AnyFunction[] = [],
+): void {
   Object.defineProperty(made, "name", { value: `${transform}(${nameOf(fn)})` });
   madeOf.set(made, fn);
+  if (more.length > 0) madeOfMore.set(made, more);
 }
 
 /** Name of an argument or of a leaf in it: `x`, `params.w[0]`; `arguments[2]` for one without a name. */
@@ -175,31 +187,24 @@ export function checkFunction(transform: string, fn: unknown): AnyFunction {
   throw new LanewiseError(`${transform}: ${typeof fn} given, but a function or a module is wanted`);
 }
 
-/** Notes that `made` calls these functions, which stand for models. */
-export const noteModels = (made: AnyFunction, functions: readonly AnyFunction[]): void =>
-  void modelsOf.set(made, functions);
-
-const modelsOf = new WeakMap<AnyFunction, readonly AnyFunction[]>();
-
 /**
- * Plain fields of a module and of those in it as text, such as whether it trains: they are part of what was traced. Also
- * of modules in what transforms made. Empty for functions.
+ * Plain fields of a module and of those in it as text, such as whether it trains: they are part of what was traced. Of a
+ * function that transforms made, those of the modules it was made of; empty for functions.
  */
 export function fieldsKey(fn: AnyFunction): string {
   const module = moduleOf.get(fn);
   if (module) return showFields(module, new Set());
-  const models = modelsOf.get(fn);
-  if (models) return models.map(fieldsKey).join(";");
   const inner = madeOf.get(fn);
-  return inner ? fieldsKey(inner) : "";
+  return inner ? [inner, ...(madeOfMore.get(fn) ?? [])].map(fieldsKey).join(";") : "";
 }
 
 function showFields(x: object, seen: Set<object>): string {
-  if (seen.has(x)) return "";
+  if (seen.has(x) || ArrayBuffer.isView(x)) return "";
   seen.add(x);
   return Object.entries(x)
     .map(([key, value]: [string, unknown]) => {
-      if (value instanceof Tensor || typeof value === "function" || ArrayBuffer.isView(value)) return "";
+      if (value instanceof Tensor) return "trainable" in value ? `${key}=${String(value.trainable)}` : "";
+      if (typeof value === "function") return "";
       if (typeof value !== "object" || value === null) return `${key}=${typeof value}:${String(value)}`;
       return `${key}{${showFields(value, seen)}}`;
     })

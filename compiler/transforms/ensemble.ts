@@ -136,7 +136,7 @@ function unlike({ name, list }: Models, { model, place, first, other }: Differen
   );
 }
 
-/** All models assign the same variable. Throws `ShapeError` when some of them do. */
+/** Several models assign the same variable. Throws `ShapeError` when some of them do. */
 function isSharedIn(name: string, staged: readonly Staged<TreeDef>[], i: number): boolean {
   const variables = staged.map(({ writes }) => writes[i]!);
   const distinct = new Set(variables).size;
@@ -148,7 +148,7 @@ function isSharedIn(name: string, staged: readonly Staged<TreeDef>[], i: number)
       `${name}: models ${k} and ${again} share a variable ${showAval(variables[again!]!.aval)} that each assigns, and others have their own\n  give each model its own, or share it between all${hereText()}`,
     );
   }
-  return distinct === 1 && variables.length > 0;
+  return distinct === 1 && variables.length > 1;
 }
 
 /** A value for all lanes, or one for each along axis 0. */

@@ -15,7 +15,6 @@ import {
   flattenArgs,
   nameAfter,
   nameOf,
-  noteModels,
   type Result,
 } from "./call.js";
 import { ensembleCall } from "./ensemble.js";
@@ -126,8 +125,7 @@ function vmapModels(models: readonly unknown[], options: ReadOptions): (...args:
       (def) => outAxesFor(first, def, options.outAxes),
     );
   };
-  nameAfter(mapped, "vmap", first);
-  noteModels(mapped, functions);
+  nameAfter(mapped, "vmap", first, functions.slice(1));
   return mapped;
 }
 
