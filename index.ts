@@ -1,4 +1,6 @@
 // lanewise: write a function for one example, run it as fused WGSL over a batch.
+import { registerOurs } from "./compiler/frontend/ours.js";
+import * as everything from "./index.js";
 import "./library/methods.js";
 
 export type { DType, TypedArray } from "./compiler/core/dtype.js";
@@ -74,3 +76,5 @@ export { type JitOptions, type Jitted, jit } from "./runtime/jit.js";
 export type { Lowered } from "./runtime/lower.js";
 export type { CompileEvent } from "./runtime/programs.js";
 export { type Tools, tools } from "./runtime/tools.js";
+
+registerOurs(everything);

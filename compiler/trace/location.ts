@@ -211,11 +211,16 @@ const OWN = /^(?:compiler|library|runtime|cli|kernels|dist)\/|^index\.[cm]?[jt]s
 const packageRoot = slashes(toPath(import.meta.url)).replace(/(?:dist\/)?compiler\/trace\/location\.[cm]?[jt]s$/, "");
 
 /** Whether code of this file belongs to the user: neither Node's nor this package's. */
-export function isUserFile(file: string): boolean {
-  if (file.startsWith("node:")) return false;
-  const path = slashes(toPath(file));
-  if (path.includes("/node_modules/lanewise/")) return false; // also where a bundle carries us
-  return !(path.startsWith(packageRoot) && OWN.test(path.slice(packageRoot.length)));
+export const isUserFile = (file: string): boolean => !isNodeFile(file) && !isOwnFile(file);
+
+/** Whether code of this file is Node's own. */
+export const isNodeFile = (file: string): boolean => file.startsWith("node:");
+
+/** Whether code of this file is this package's own. */
+export function isOwnFile(file: string): boolean {
+  const path = slashes(toPath(file.replace(/[?#].*$/, ""))); // loaders add queries
+  if (path.includes("/node_modules/lanewise/")) return true; // also where a bundle carries us
+  return path.startsWith(packageRoot) && OWN.test(path.slice(packageRoot.length));
 }
 
 /** Forward slashes and a small drive letter, so that paths of one file are equal however they were written. */
