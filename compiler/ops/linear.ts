@@ -11,6 +11,7 @@ import { type Operand, Tensor } from "../trace/tensor.js";
 import { bind } from "../trace/trace.js";
 import { fill, moveAxis, reduceSum } from "./axes.js";
 import { batchedBody, callRules, needed } from "./call.js";
+import { insertBehind, takeAsConsts } from "./control/graphs.js";
 
 interface LinearParams extends CallParams {
   /** Name of the user's function, for messages. */
@@ -47,17 +48,8 @@ export const linearCallOp: RegionOp = {
   // the body is linear in what comes last
   widen({ inputs, params }, [body], more) {
     const { residuals } = params as LinearParams;
-    const place = <T>(list: readonly T[], added: readonly T[]): T[] => [
-      ...list.slice(0, residuals),
-      ...added,
-      ...list.slice(residuals),
-    ];
-    const own = body!.inputs.length - more.length;
-    const placed: Graph = { ...body!, inputs: place(body!.inputs.slice(0, own), body!.inputs.slice(own)) };
-    return {
-      inputs: place(inputs, more),
-      params: { ...params, body: placed, residuals: residuals + more.length } satisfies LinearParams | object,
-    };
+    const wider = { body: takeAsConsts(body!, residuals, more.length), residuals: residuals + more.length };
+    return { inputs: insertBehind(inputs, residuals, more), params: { ...params, ...wider } };
   },
   samples: [],
 };

@@ -181,11 +181,8 @@ declare module "../ir/op.js" {
     ): readonly (Tensor | undefined)[];
     /** The Graphs that all others in the params follow from, where those are not all that there are. */
     bodies?(params: Params): readonly Graph[];
-    /**
-     * Operands and params when Graphs in the place of `bodies` take `more` operands, in `graphs` behind the others.
-     * Missing where that follows from the form.
-     */
-    widen?(
+    /** Operands and params when Graphs in the place of `bodies` take `more` operands, in `graphs` behind the others. */
+    widen(
       eqn: Eqn,
       graphs: readonly Graph[],
       more: readonly Atom[],

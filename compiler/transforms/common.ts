@@ -14,7 +14,7 @@ import {
   regionsOf,
   type Var,
 } from "../ir/graph.js";
-import { type CallParams, findOp, type Params, type RegionOp, type ScanParams, type WhileParams } from "../ir/op.js";
+import { findOp, type Params, type RegionOp } from "../ir/op.js";
 import { fromHost } from "../trace/create.js";
 import { hereText } from "../trace/here.js";
 import { showLocation } from "../trace/location.js";
@@ -123,9 +123,10 @@ function merge(graphs: readonly Graph[], place: string, numbers: Numbers): Merge
   base.eqns.forEach((eqn, i) => {
     const theirs = others.map((other, k) => {
       const y = other.eqns[i];
-      if (!y) throw fail(k, `goes on with ${show(eqn)}`, "ends");
+      if (!y) throw fail(k, `goes on with ${show(eqn)}`, "ends there");
       const isSame = y.op === eqn.op && y.inputs.length === eqn.inputs.length && samePlain(eqn, y);
-      if (!isSame || !eqn.inputs.every((x, p) => isTwin(k, x, y.inputs[p]!))) throw fail(k, show(eqn), show(y));
+      if (!isSame || !eqn.inputs.every((x, p) => isTwin(k, x, y.inputs[p]!)))
+        throw fail(k, `computes ${show(eqn)}`, `computes ${show(y)}`);
       return y;
     });
     const shape = eqn.op.kind === "elementwise" ? eqn.outputs[0]!.aval.shape : [];
@@ -143,7 +144,7 @@ function merge(graphs: readonly Graph[], place: string, numbers: Numbers): Merge
   });
   others.forEach((other, k) => {
     const more = other.eqns[base.eqns.length];
-    if (more) throw fail(k, "ends", `goes on with ${show(more)}`);
+    if (more) throw fail(k, "ends there", `goes on with ${show(more)}`);
     const isSame = base.outputs.length === other.outputs.length;
     if (!isSame || !base.outputs.every((x, p) => isTwin(k, x, other.outputs[p]!)))
       throw fail(k, `gives ${showTypes(base.outputs)}`, `gives ${showTypes(other.outputs)}, made in another way`);
@@ -188,48 +189,12 @@ function mergeRegion(
     ...graph,
     inputs: [...graph.inputs, ...ids.map((id, j) => opened.get(id) ?? newVar(more[j]!.aval))],
   }));
-  return { ...eqn, ...widened({ ...eqn, params }, op, graphs, more) };
+  return { ...eqn, ...op.widen({ ...eqn, params }, graphs, more, transforms) };
 }
 
 /** The Graphs that all others in the params follow from. */
 const bodiesOf = (op: RegionOp, params: Params): readonly Graph[] =>
   op.bodies?.(params) ?? regionsOf(params).map(({ graph }) => graph);
-
-/** Operands and params of the equation when its Graphs take `more` operands, behind their others in `graphs`. */
-function widened(
-  eqn: Eqn,
-  op: RegionOp,
-  graphs: readonly Graph[],
-  more: readonly Atom[],
-): { readonly inputs: readonly Atom[]; readonly params: Params } {
-  const { inputs } = eqn;
-  if (op.widen) return op.widen(eqn, graphs, more, transforms);
-  switch (op.form) {
-    case "call":
-      return { inputs: [...inputs, ...more], params: { ...eqn.params, body: graphs[0]! } satisfies CallParams };
-    case "switch":
-      return { inputs: [...inputs, ...more], params: { ...eqn.params, branches: graphs } };
-    case "while":
-    case "scan": {
-      const { consts } = eqn.params as WhileParams | ScanParams;
-      const placed = graphs.map((graph): Graph => {
-        const own = graph.inputs.length - more.length;
-        return { ...graph, inputs: between(graph.inputs.slice(0, own), consts, graph.inputs.slice(own)) };
-      });
-      const changed = op.form === "scan" ? { body: placed[0] } : { cond: placed[0], body: placed[1] };
-      return {
-        inputs: between(inputs, consts, more),
-        params: { ...eqn.params, ...changed, consts: consts + more.length },
-      };
-    }
-  }
-}
-
-const between = <T>(list: readonly T[], at: number, more: readonly T[]): T[] => [
-  ...list.slice(0, at),
-  ...more,
-  ...list.slice(at),
-];
 
 /** Equal params, but for Graphs and for rules that are host functions. */
 function samePlain(x: Eqn, y: Eqn): boolean {
@@ -268,8 +233,8 @@ function rulesOfAll(op: RegionOp, eqn: Eqn, theirs: readonly Eqn[]): Params {
 
 const showTypes = (atoms: readonly Atom[]): string => atoms.map((x) => showAval(x.aval)).join(", ") || "nothing";
 
-/** `computes mul of f32[2], f32[2] at f (net.ts:3)` */
+/** `mul of f32[2], f32[2] at f (net.ts:3)` */
 function show({ op, inputs, location }: Eqn): string {
   const source = location?.source;
-  return `computes ${op.name} of ${showTypes(inputs)}${source ? ` at ${showLocation(source)}` : ""}`;
+  return `${op.name} of ${showTypes(inputs)}${source ? ` at ${showLocation(source)}` : ""}`;
 }

@@ -104,6 +104,15 @@ const rules: Record<string, Rule> = {
       (c: Tensor) => c.add(k).add(s),
       y,
     ),
+  "in a bounded loop of lanes that part": (y, k, s) =>
+    vmap((z: Tensor) =>
+      whileLoop(
+        (c: Tensor) => c.lt(k * 2),
+        (c: Tensor) => c.add(k).add(s),
+        z,
+        { maxSteps: 3 },
+      ),
+    )(y),
   "in a loop of a branch of a scan": (y, k) =>
     scan(
       (c: Tensor, z: Tensor): [Tensor, Tensor] => {
@@ -206,6 +215,8 @@ describe("numbers that differ between models", () => {
       "in a branch",
       "in the body of a scan",
       "in what is checkpointed",
+      "in branches of lanes that part",
+      "in a bounded loop of lanes that part",
       "as an argument of a function with a rule of its own",
     ]) {
       const [together, apart] = [models(rules[name]!), models(rules[name]!)];
