@@ -78,7 +78,7 @@ interface Traced {
 function traceAll(models: Models, types: readonly Tensor["aval"][]): Traced {
   const traced = (keeping: Keeping): Traced => {
     const staged = models.list.map((_, k) =>
-      stage(models.name, types, (leaves) => models.call(k, leaves), [], true, keeping),
+      blaming(models, k, () => stage(models.name, types, (leaves) => models.call(k, leaves), [], true, keeping)),
     );
     try {
       for (const [k, other] of staged.entries()) checkSurface(staged[0]!, other, k);
@@ -93,6 +93,18 @@ function traceAll(models: Models, types: readonly Tensor["aval"][]): Traced {
     return traced("variables");
   } catch (error) {
     if (error instanceof GraphsDiffer) throw unlike(models, error.difference);
+    throw error;
+  }
+}
+
+/** Mistakes that only one of the models makes say how it is built otherwise than the first, if it is. */
+function blaming<T>({ list }: Models, model: number, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const found = differenceBetween(list[0]!, list[model]!);
+    if (error instanceof LanewiseError && found)
+      error.message += `\n  in model ${model}, which has ${found.other} at ${found.path} where model 0 has ${found.first}`;
     throw error;
   }
 }
