@@ -1,7 +1,9 @@
 // Variables: tensors whose value is replaced. Graphs have no effects: what a traced function assigns is a result of it.
 import { sameAval, showAval } from "../core/aval.js";
+import { type DType, isInteger } from "../core/dtype.js";
 import { DTypeError, ShapeError, TraceError } from "../core/errors.js";
 import { copies } from "./copies.js";
+import { isTensorLike, type TensorLike, tensorOf } from "./create.js";
 import { hereText } from "./here.js";
 import { type ArrayHandle, type Row, Tensor } from "./tensor.js";
 import { currentTrace, runTraced, runWrite, untraced } from "./trace.js";
@@ -58,8 +60,12 @@ export class Variable extends Tensor {
     super.adopt(x);
   }
 
-  /** Replaces the value. Throws `ShapeError`, `DTypeError` unless it has the type of the variable. */
-  assign(value: Tensor): void {
+  /**
+   * Replaces the value. Throws `ShapeError`, `DTypeError` unless it has the type of the variable; whole numbers fit
+   * integers too.
+   */
+  assign(given: TensorLike): void {
+    const value = valueOf(given, this.dtype);
     if (!sameAval(value.aval, this.aval)) {
       const Wrong = value.dtype === this.dtype ? ShapeError : DTypeError;
       throw new Wrong(
@@ -101,6 +107,17 @@ export class Stack extends Variable {
   get members(): Variable[] {
     return this.#members.map((x) => x.deref()).filter((x) => x?.row?.of === this) as Variable[];
   }
+}
+
+/** The tensor to be assigned to a variable of this dtype. Throws `DTypeError` for what can be none. */
+function valueOf(given: TensorLike, dtype: DType): Tensor {
+  if (given instanceof Tensor) return given;
+  if (!isTensorLike(given)) {
+    throw new DTypeError(
+      `assign: ${Array.isArray(given) ? "an array" : `a ${typeof given}`} is given, but a tensor, a number or a typed array is wanted\n  make a tensor of it: tensor([…])${hereText()}`,
+    );
+  }
+  return tensorOf(given, typeof given === "number" && isInteger(dtype) && Number.isInteger(given) ? { dtype } : {});
 }
 
 /** Another tensor with the same elements, in the same memory if they have some of their own. */

@@ -170,7 +170,7 @@ export interface Forwarding<A extends readonly unknown[] = never[], R = unknown>
 /** The module behind the function that stands for its `forward`. */
 const moduleOf = new WeakMap<AnyFunction, object>();
 
-const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
+export const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
   typeof x === "object" && x !== null && typeof (x as Forwarding).forward === "function";
 
 /** Throws `LanewiseError` unless `fn` is a function or a module; gives the function. */

@@ -12,10 +12,15 @@ export interface FieldDifference {
 
 /**
  * The first place where classes, types of tensors, lengths or names of fields differ; else strings, booleans or the text
- * of functions. Numbers may differ, and are not looked at.
+ * of functions; else numbers, which may differ, but on which what a model computes can depend.
  */
-export const differenceBetween = (x: object, y: object): FieldDifference | undefined =>
-  search(x, y, "", showStructure, new Set()) ?? search(x, y, "", showPlain, new Set());
+export function differenceBetween(x: object, y: object): FieldDifference | undefined {
+  for (const show of [showStructure, showPlain, showNumber]) {
+    const found = search(x, y, "", show, new Set());
+    if (found) return found;
+  }
+  return undefined;
+}
 
 /** What is compared of a value, as text. */
 type Show = (x: unknown) => string;
@@ -41,6 +46,8 @@ function showStructure(x: unknown): string {
   const name = x.constructor?.name ?? "an object";
   return name === "Object" ? `an object of ${Object.keys(x).join(", ")}` : name;
 }
+
+const showNumber = (x: unknown): string => (typeof x === "number" ? String(x) : "");
 
 function showPlain(x: unknown): string {
   if (typeof x === "string") return JSON.stringify(x);
