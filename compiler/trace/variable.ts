@@ -5,7 +5,7 @@ import { DTypeError, ShapeError, TraceError } from "../core/errors.js";
 import { copies } from "./copies.js";
 import { isTensorLike, type TensorLike, tensorOf } from "./create.js";
 import { hereText } from "./here.js";
-import { type ArrayHandle, type Row, Tensor } from "./tensor.js";
+import { type ArrayHandle, type Donation, type Row, Tensor } from "./tensor.js";
 import { currentTrace, runTraced, runWrite, untraced } from "./trace.js";
 
 /**
@@ -16,6 +16,8 @@ import { currentTrace, runTraced, runWrite, untraced } from "./trace.js";
 export class Variable extends Tensor {
   #row: (Row & { readonly of: Stack }) | undefined;
   #version: object = {};
+  /** A copy of the entry that somebody may still have. */
+  #copied: { readonly version: object; readonly handle: WeakRef<ArrayHandle> } | undefined;
 
   /** `initial` is a value, not traced. */
   constructor(initial: Tensor) {
@@ -34,8 +36,17 @@ export class Variable extends Tensor {
 
   override get handle(): ArrayHandle {
     if (!this.#row) return super.handle;
+    const known = this.#copied?.version === this.version ? this.#copied.handle.deref() : undefined;
+    if (known) return known;
     copies.entriesCopied++;
-    return copyOf(this).handle;
+    const { handle } = copyOf(this);
+    this.#copied = { version: this.version, handle: new WeakRef(handle) };
+    return handle;
+  }
+
+  override donate(donation: Donation): void {
+    this.#copied = undefined; // that is what was given away
+    super.donate(donation);
   }
 
   /** For the package's own use: another object after each change of the value. */

@@ -12,21 +12,31 @@ import { Stack, Variable } from "../trace/variable.js";
 /**
  * One tensor of all, along axis 0. Variables that have their elements for themselves are moved into a stack, once; the
  * same ones in the same order are that stack from then on. Others, some of a stack or of several, are gathered once, and
- * again when they have changed; a call that will write them reads them where they are, in one stack for all.
+ * again when they have changed, and so are tensors that never change; a call that will write variables reads them where
+ * they are, in one stack for all.
  */
 export function stackOf(tensors: readonly Tensor[], willWrite: boolean): Tensor {
-  const found = areOwn(tensors) ? stackOfVariables(tensors, willWrite) : inOneProgram(() => sideBySide(tensors));
+  const found = areVariables(tensors) ? stackOfVariables(tensors, willWrite) : gatheredOrTraced(tensors);
   // what is traced now holds as long as they stay there
   for (const x of tensors) if (!x.traced) currentTrace()?.noteRow(x);
   return found;
 }
 
 /** Variables, none of which the function being traced has assigned by itself or differentiates by. */
-const areOwn = (tensors: readonly Tensor[]): tensors is readonly Variable[] =>
-  tensors.every((x) => x instanceof Variable && (currentTrace()?.resolve(x) ?? x) === x);
+const areVariables = (tensors: readonly Tensor[]): tensors is readonly Variable[] =>
+  tensors.every((x) => x instanceof Variable && isItself(x));
+
+const isItself = (x: Tensor): boolean => (currentTrace()?.resolve(x) ?? x) === x;
+
+const gatheredOrTraced = (tensors: readonly Tensor[]): Tensor =>
+  keepingNow() === "nothing" && !tensors.some((x) => x.traced || isRewritten(x))
+    ? gathered(tensors)
+    : inOneProgram(() => sideBySide(tensors));
+
+const keepingNow = () => currentTrace()?.keeping ?? "nothing";
 
 function stackOfVariables(variables: readonly Variable[], willWrite: boolean): Tensor {
-  const keeping = currentTrace()?.keeping ?? "nothing";
+  const keeping = keepingNow();
   const rows = rowsOf(variables);
   if (keeping !== "variables apart") {
     if (rows && isWhole(rows)) return rows.stack;
@@ -49,8 +59,7 @@ function moved(all: readonly Variable[], willWrite: boolean, wanted = all): Tens
 }
 
 /** The function being traced has assigned a tensor that the elements of `x` lie in. */
-const isRewritten = (x: Tensor): boolean =>
-  (currentTrace()?.resolve(x) ?? x) !== x || (x.row !== undefined && isRewritten(x.row.of));
+const isRewritten = (x: Tensor): boolean => !isItself(x) || (x.row !== undefined && isRewritten(x.row.of));
 
 /** Entries of one stack. */
 interface Rows {
@@ -58,10 +67,10 @@ interface Rows {
   readonly rows: readonly number[];
 }
 
-function rowsOf(variables: readonly Variable[]): Rows | undefined {
-  const stack = variables[0]?.row?.of;
-  if (!stack || !variables.every((x) => x.row?.of === stack)) return undefined;
-  return { stack, rows: variables.map((x) => x.row!.index) };
+function rowsOf(tensors: readonly Tensor[]): Rows | undefined {
+  const stack = tensors[0]?.row?.of;
+  if (!(stack instanceof Stack) || !tensors.every((x) => x.row?.of === stack)) return undefined;
+  return { stack, rows: tensors.map((x) => x.row!.index) };
 }
 
 const isWhole = ({ stack, rows }: Rows): boolean => rows.length === stack.shape[0] && rows.every((row, k) => row === k);
@@ -111,23 +120,25 @@ const sideBySide = (tensors: readonly Tensor[]): Tensor =>
 const inOneProgram = (work: () => Tensor): Tensor =>
   currentTrace() ? work() : runTraced("ensemble", () => [work()])[0]!;
 
-/** Variables side by side in an array of their own, which is made anew when one of them has changed. */
+const versionOf = (x: Tensor): object => (x instanceof Variable ? x.version : x);
+
+/** Tensors side by side in an array of their own, which is made anew when a variable among them has changed. */
 class Gathered extends Tensor {
-  readonly of: readonly Variable[];
+  readonly of: readonly Tensor[];
   #versions: readonly object[];
   #array: ArrayHandle;
 
-  constructor(of: readonly Variable[]) {
+  constructor(of: readonly Tensor[]) {
     const handle = gatherNow(of);
     super(aval(of[0]!.dtype, [of.length, ...of[0]!.shape]), { handle });
     this.of = of;
-    this.#versions = of.map((x) => x.version);
+    this.#versions = of.map(versionOf);
     this.#array = handle;
   }
 
   override get handle(): ArrayHandle {
-    if (this.of.some((x, k) => x.version !== this.#versions[k])) {
-      this.#versions = this.of.map((x) => x.version);
+    if (this.of.some((x, k) => versionOf(x) !== this.#versions[k])) {
+      this.#versions = this.of.map(versionOf);
       this.#array.release();
       this.#array = gatherNow(this.of);
     }
@@ -135,34 +146,33 @@ class Gathered extends Tensor {
   }
 }
 
-function gatherNow(variables: readonly Variable[]): ArrayHandle {
+function gatherNow(tensors: readonly Tensor[]): ArrayHandle {
   copies.arraysGathered++;
   return untraced(() => {
-    const rows = rowsOf(variables);
-    return runTraced("gather", () => [rows ? entriesOf(rows) : sideBySide(variables)])[0]!.handle;
+    const rows = rowsOf(tensors);
+    return runTraced("gather", () => [rows ? entriesOf(rows) : sideBySide(tensors)])[0]!.handle;
   });
 }
 
-/** What was gathered, by the first of the variables. */
-const kept = new WeakMap<Variable, Gathered[]>();
+/** What was gathered, by the first of the tensors. */
+const kept = new WeakMap<Tensor, Gathered[]>();
 
-/** So many sets that begin with the same variable are kept. */
+/** So many sets that begin with the same tensor are kept. */
 const SETS = 2;
 
-function gathered(variables: readonly Variable[]): Gathered {
-  const [first] = variables as [Variable];
+function gathered(tensors: readonly Tensor[]): Gathered {
+  const [first] = tensors as [Tensor];
   const sets = kept.get(first) ?? [];
-  const known = sets.find(({ of }) => of.length === variables.length && of.every((x, k) => x === variables[k]));
-  const found = known ?? new Gathered(variables);
+  const known = sets.find(({ of }) => of.length === tensors.length && of.every((x, k) => x === tensors[k]));
+  const found = known ?? new Gathered(tensors);
   kept.set(first, [found, ...sets.filter((x) => x !== found)].slice(0, SETS));
   return found;
 }
 
 /** Gives each variable its entry of `value`: the stack that they are is replaced, or the rows of one. */
 export function writeStack(variables: readonly Variable[], value: Tensor): void {
-  const trace = currentTrace();
-  const keeping = trace?.keeping ?? "nothing";
-  const rows = areOwn(variables) ? rowsOf(variables) : undefined;
+  const keeping = keepingNow();
+  const rows = areVariables(variables) ? rowsOf(variables) : undefined;
   if (rows && isWhole(rows) && keeping !== "variables apart") {
     writeBack([rows.stack], [value]);
     return;

@@ -184,6 +184,47 @@ const suite = (): void => {
     ).toEqual([0, 0, 0]);
   });
 
+  test("constants of the models are put side by side once", async () => {
+    class Shifted extends nn.Module {
+      readonly shift: Tensor;
+      constructor(
+        readonly net: Net,
+        k: number,
+      ) {
+        super();
+        this.shift = tensor([k, -k]);
+      }
+      forward(x: Tensor): Tensor {
+        return x.matmul(this.net.weight).add(this.shift);
+      }
+    }
+    const { nets } = make();
+    const models = nets.map((net, k) => new Shifted(net, k));
+    const run = jit(vmap(models, { inAxes: null }));
+    expect(await copied(() => run(inputs).data())).toEqual([1, 1, 0]);
+    for (let i = 0; i < 2; i++) {
+      expect(await copied(() => run(inputs).data())).toEqual([0, 0, 0]);
+      expect(await copied(() => vmap(models, { inAxes: null })(inputs).data())).toEqual([0, 0, 0]);
+    }
+    const want = await Promise.all(models.map((model) => model.forward(inputs).toArray()));
+    expect(await run(inputs).toArray()).toEqual(want);
+  });
+
+  test("one is copied out when it is read by itself, once while it stays as it is, and can be given away", async () => {
+    const { nets } = make();
+    const run = jit(vmap(nets, { inAxes: null }));
+    await run(inputs).data();
+    const [first, second] = nets as [Net, Net];
+    const double = jit((x: Tensor) => x.mul(2), { donateArgnums: 0 });
+    expect(await copied(() => double(first.bias).data())).toEqual([0, 0, 1]);
+    expect(await first.bias.toArray()).toEqual(await second.bias.toArray());
+    expect(await double(first.bias).toArray()).toEqual(await second.bias.mul(2).toArray());
+    const kept = second.bias.snapshot();
+    second.bias.assign(tensor([0, 0]));
+    expect(await second.bias.toArray()).toEqual([0, 0]);
+    expect(await kept.toArray()).toEqual(await first.bias.toArray());
+  });
+
   test("each of them alone gives its row of the ensemble", async () => {
     const { nets, trainers } = make();
     const step = jit(vmap(trainers, { inAxes: null }));
