@@ -8,6 +8,8 @@ export * from "./compiler/core/errors.js";
 export type { HostTypedArray, NestedInput } from "./compiler/core/host.js";
 export type { Nested } from "./compiler/core/ndarray.js";
 export type { Shape } from "./compiler/core/shape.js";
+export { bounded } from "./compiler/frontend/bounded.js";
+export type { FrontendOptions } from "./compiler/frontend/choose.js";
 export type { TensorLike } from "./compiler/trace/create.js";
 export { Tensor } from "./compiler/trace/tensor.js";
 export { type CheckpointOptions, checkpoint, stopGradient } from "./compiler/transforms/checkpoint.js";

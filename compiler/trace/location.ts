@@ -29,11 +29,25 @@ let nearFrames = 8;
 
 const scripts = new Map<string, Script>();
 
+let interpreted: Location | undefined;
+
+/** Runs `work` for a piece of code that is interpreted: its place is the user's. Without a place, that of the stack is. */
+export function atPlace<T>(place: Location | undefined, work: () => T): T {
+  const outer = interpreted;
+  interpreted = place;
+  try {
+    return work();
+  } finally {
+    interpreted = outer;
+  }
+}
+
 /**
- * The user's place that is being executed: the innermost frame outside this package and outside Node.
- * Equal places give the same object. `undefined` where the stack shows no such frame.
+ * The user's place that is being executed: that of the code that is interpreted, else the innermost frame outside this
+ * package and outside Node. Equal places give the same object. `undefined` where the stack shows no such frame.
  */
 export function captureLocation(): Location | undefined {
+  if (interpreted) return interpreted;
   const { stackTraceLimit, prepareStackTrace } = Error;
   try {
     return findPlace(nearFrames, prepareStackTrace) ?? findPlace(FAR_FRAMES, prepareStackTrace);

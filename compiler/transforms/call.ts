@@ -3,7 +3,7 @@
 import { type Aval, sameAval, showAval } from "../core/aval.js";
 import { DTypeError, LanewiseError, ShapeError, TraceError } from "../core/errors.js";
 import { type Flat, flatten, type Path, showPath, showTree, type TreeDef, unflatten } from "../core/tree.js";
-import { checkHazards } from "../frontend/lint.js";
+import { callTracedFunction, type FrontendOptions } from "../frontend/choose.js";
 import { functionSource, parameterNames } from "../frontend/source.js";
 import { fill } from "../ops/index.js";
 import { argument, isTensorLike, type TensorLike } from "../trace/create.js";
@@ -123,11 +123,9 @@ export function callTraced(
   return flattenResult(transform, fn, callChecked(fn, args));
 }
 
-/** Calls the user's function, whose own source is read first for what tracing cannot see. */
-export function callChecked(fn: AnyFunction, args: readonly unknown[]): unknown {
-  if (!madeOf.has(fn)) checkHazards(fn, { traced: (i, path) => entryAt(args[i], path) instanceof Tensor });
-  return fn(...args);
-}
+/** Calls the user's function, by running it or by interpreting its source. */
+export const callChecked = (fn: AnyFunction, args: readonly unknown[]): unknown =>
+  madeOf.has(fn) ? fn(...args) : callTracedFunction(fn, undefined, args);
 
 /** Traces `fn` on the types of its arguments. */
 export function stageCall(
@@ -173,11 +171,15 @@ const moduleOf = new WeakMap<AnyFunction, object>();
 export const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
   typeof x === "object" && x !== null && typeof (x as Forwarding).forward === "function";
 
-/** Throws `LanewiseError` unless `fn` is a function or a module; gives the function. */
-export function checkFunction(transform: string, fn: unknown): AnyFunction {
+/**
+ * Throws `LanewiseError` unless `fn` is a function or a module; gives the function, which reads its source by `frontend`
+ * where that is given.
+ */
+export function checkFunction(transform: string, fn: unknown, frontend?: FrontendOptions): AnyFunction {
   if (isForwarding(fn)) {
     const module = fn;
-    const forward = (...args: unknown[]): unknown => module.forward(...args);
+    const forward = (...args: unknown[]): unknown =>
+      callTracedFunction(module.forward as AnyFunction, module, args, frontend);
     Object.defineProperty(forward, "name", { value: module.constructor.name });
     madeOf.set(forward, module.forward as AnyFunction);
     moduleOf.set(forward, module);
@@ -189,7 +191,11 @@ export function checkFunction(transform: string, fn: unknown): AnyFunction {
         `${transform}: the class ${fn.name} itself was given, but a module is wanted\n  make one: ${transform}(new ${fn.name}(…))${hereText()}`,
       );
     }
-    return fn as AnyFunction;
+    if (!frontend || madeOf.has(fn as AnyFunction)) return fn as AnyFunction;
+    const read = (...args: unknown[]): unknown => callTracedFunction(fn as AnyFunction, undefined, args, frontend);
+    Object.defineProperty(read, "name", { value: fn.name });
+    madeOf.set(read, fn as AnyFunction);
+    return read;
   }
   if (Array.isArray(fn)) {
     throw new LanewiseError(
@@ -218,15 +224,23 @@ function showFields(x: object, seen: Set<object>): string {
       if (value instanceof Tensor) return "trainable" in value ? `${key}=${String(value.trainable)}` : "";
       if (typeof value === "function") return "";
       if (typeof value !== "object" || value === null) return `${key}=${typeof value}:${String(value)}`;
+      // data, such as a training set: too long to read at every call
+      if (ArrayBuffer.isView(value)) return `${key}=${numberOf(value)}`;
       return `${key}{${showFields(value, seen)}}`;
     })
     .filter((text) => text !== "")
     .join(",");
 }
 
-/** What lies at `path` below a tree. */
-function entryAt(tree: unknown, path: Path): unknown {
-  return path.reduce<unknown>((x, key) => (x as Record<string | number, unknown> | undefined)?.[key], tree);
+const numbers = new WeakMap<object, number>();
+let numbered = 0;
+
+/** Another number for each object. */
+function numberOf(x: object): number {
+  const known = numbers.get(x);
+  if (known !== undefined) return known;
+  numbers.set(x, ++numbered);
+  return numbered;
 }
 
 /** A result taken apart: numbers and booleans as constants. */

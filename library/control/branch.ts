@@ -7,6 +7,7 @@ import { type Atom, type Graph, literal } from "../../compiler/ir/graph.js";
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
+import { shareCaptures } from "../../compiler/trace/stage.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 import { isLiteral } from "../../compiler/trace/trace.js";
 import {
@@ -17,7 +18,7 @@ import {
   type Result,
   resultLeaves,
 } from "../../compiler/transforms/call.js";
-import { adapted, type Callback, isNumber, shareCaptures, traceCallback } from "./callback.js";
+import { adapted, type Callback, isNumber, traceCallback } from "./callback.js";
 
 /** Operands as the branches see them: tensors. */
 type Results<A extends readonly unknown[]> = { -readonly [K in keyof A]: Result<A[K]> };
