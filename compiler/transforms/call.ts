@@ -217,7 +217,7 @@ export function fieldsKey(fn: AnyFunction): string {
 }
 
 function showFields(x: object, seen: Set<object>): string {
-  if (seen.has(x) || ArrayBuffer.isView(x)) return "";
+  if (seen.has(x)) return "";
   seen.add(x);
   return Object.entries(x)
     .map(([key, value]: [string, unknown]) => {
