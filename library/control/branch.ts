@@ -9,14 +9,8 @@ import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 import { isLiteral } from "../../compiler/trace/trace.js";
-import {
-  type AnyFunction,
-  callChecked,
-  checkFunction,
-  flattenArgs,
-  type Result,
-  resultLeaves,
-} from "../../compiler/transforms/call.js";
+import { callChecked, checkFunction, flattenArgs, resultLeaves } from "../../compiler/transforms/call.js";
+import type { AnyFunction, Result } from "../../compiler/transforms/types.js";
 import { adapted, type Callback, isNumber, shareCaptures, traceCallback } from "./callback.js";
 
 /** Operands as the branches see them: tensors. */

@@ -9,16 +9,14 @@ import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 import {
-  type AnyFunction,
-  type Arg,
   callChecked,
   checkFunction,
   checkOptions,
   flattenArgs,
   isLeaf,
   nameOf,
-  type Result,
 } from "../../compiler/transforms/call.js";
+import type { AnyFunction, Arg, Result } from "../../compiler/transforms/types.js";
 import { vmap } from "../../compiler/transforms/vmap.js";
 import { slice } from "../numpy/indexing.js";
 import { concatenate, reshape } from "../numpy/shape.js";
