@@ -6,6 +6,7 @@ import type { FusedGraph } from "./ir/kernel.js";
 import { Names, printGraph } from "./ir/print.js";
 import type { DeviceLimits, LaunchStep, Program } from "./ir/program.js";
 import { verify } from "./ir/verify.js";
+import { count } from "./passes/count.js";
 import { cse } from "./passes/cse.js";
 import { dce } from "./passes/dce.js";
 import { donate, readInPlace } from "./passes/donate.js";
@@ -29,6 +30,7 @@ export interface Pass {
 export const pipeline: readonly Pass[] = [
   { name: "settle", run: everywhere(settle) }, // what is dropped need not be compiled
   { name: "inline", run: everywhere(inline) }, // first: passes see what calls do
+  { name: "count", run: everywhere(count) }, // what comes after knows conditions alone
   { name: "simplify", run: everywhere(simplify) }, // x · 1 hides equal equations from cse
   { name: "fold", run: everywhere(fold) },
   { name: "cse", run: everywhere(cse) },

@@ -264,13 +264,16 @@ export interface SwitchParams {
 /**
  * Operands: `consts` values that stay, then the carry. `cond` takes them all and gives a bool; `body` takes them all
  * and gives the next carry, which are also the results. With `lanes` > 0 the condition has that many axes, which are the
- * leading ones of every carried value, and each lane keeps its carry as soon as its own condition is false.
+ * leading ones of every carried value, and each lane keeps its carry as soon as its own condition is false, or after
+ * `maxSteps` turns.
  */
 export interface WhileParams {
   readonly cond: Graph;
   readonly body: Graph;
   readonly consts: number;
   readonly lanes: number;
+  /** So many turns at most; no bound without it. */
+  readonly maxSteps?: number;
 }
 
 /**

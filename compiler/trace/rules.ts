@@ -170,8 +170,8 @@ declare module "../ir/op.js" {
     ): { readonly results: readonly Tensor[]; readonly tangents: readonly (Tensor | undefined)[] };
     /** Some operand is unknown. Missing where all results are unknown then. */
     partialEval?(eqn: Eqn, unknown: readonly boolean[], transforms: Transforms): PartialEqn;
-    /** In place of `transpose`: why there is no reverse mode, and the way out. */
-    readonly noReverse?: string;
+    /** Why there is no reverse mode with these params, and the way out; undefined where there is. */
+    noReverse?(params: Params): string | undefined;
     transpose?(
       cts: readonly (Tensor | undefined)[],
       operands: readonly (Operand | undefined)[],

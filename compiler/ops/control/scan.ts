@@ -33,7 +33,7 @@ const entryOf = ({ dtype, shape }: Aval): Aval => aval(dtype, shape.slice(1));
 
 const count = (flags: readonly boolean[]): number => flags.filter(Boolean).length;
 
-const scanOp: RegionOp = register<RegionOp>({
+export const scanOp: RegionOp = register<RegionOp>({
   name: "scan",
   kind: "region",
   form: "scan",

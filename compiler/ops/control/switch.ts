@@ -52,8 +52,13 @@ function paramsOf(lanes: Lanes, shape: Shape, transforms: Transforms): SwitchPar
   return { branches, lanes: shape.length, ...lanes };
 }
 
-const bindLanes = (index: Operand, operands: readonly Operand[], lanes: Lanes, transforms: Transforms): Tensor[] =>
-  bind(switchOp, [index, ...operands], paramsOf(lanes, index.aval.shape, transforms));
+/** Results of the branches of each lane, by an index of lanes: `lane` are those of one lane. */
+export const switchLanes = (
+  index: Operand,
+  operands: readonly Operand[],
+  lanes: Lanes,
+  transforms: Transforms,
+): Tensor[] => bind(switchOp, [index, ...operands], paramsOf(lanes, index.aval.shape, transforms));
 
 /** Branches in step: results are batched along one axis, or not at all, whichever branch gives them. */
 function batchAlike(
@@ -147,7 +152,7 @@ const switchOp: RegionOp = register<RegionOp>({
       const inAxes = placed.map((x, i) => (x.axis === null ? null : x.axis - lanes.laneAxes[i]!.length));
       const { graphs, outAxes } = batchAlike(lanes.lane, inAxes, laneAxis, transforms);
       const values = placed.map((x) => x.value);
-      const results = bindLanes(index!.value, values, { ...lanes, lane: graphs }, transforms);
+      const results = switchLanes(index!.value, values, { ...lanes, lane: graphs }, transforms);
       return results.map((value, j) => ({ value, axis: outAxes[j] === null ? null : outAxes[j]! + rank }));
     }
     const { name, size } = laneAxis;
@@ -162,7 +167,7 @@ const switchOp: RegionOp = register<RegionOp>({
         ...own.map((axis) => axis + 1),
       ]),
     };
-    const results = bindLanes(own, values, outer, transforms);
+    const results = switchLanes(own, values, outer, transforms);
     return results.map((value) => ({ value, axis: 0 }));
   },
   jvp([, ...tangents], [index, ...operands], params, transforms) {
@@ -176,7 +181,7 @@ const switchOp: RegionOp = register<RegionOp>({
       laneAxes: [...lanes.laneAxes, ...keep(lanes.laneAxes, active)],
     };
     const values = [...operands, ...tangents.filter((x) => x !== undefined)];
-    const [results, moves] = parted(bindLanes(index!, values, both, transforms), wanted.length);
+    const [results, moves] = parted(switchLanes(index!, values, both, transforms), wanted.length);
     let at = 0;
     return { results, tangents: wanted.map((isActive) => (isActive ? moves[at++] : undefined)) };
   },
@@ -200,7 +205,12 @@ const switchOp: RegionOp = register<RegionOp>({
     let back: readonly (Tensor | undefined)[];
     if (keep(lanes.laneAxes, isLinear).every((own) => own.length === every.length)) {
       const laneAxes = [...keep(lanes.laneAxes, flip(isLinear)), ...there.map(() => every)];
-      back = bindLanes(index!, [...known, ...there], { ...lanes, lane: lanes.lane.map(turned), laneAxes }, transforms);
+      back = switchLanes(
+        index!,
+        [...known, ...there],
+        { ...lanes, lane: lanes.lane.map(turned), laneAxes },
+        transforms,
+      );
     } else {
       // lanes share an operand: its cotangent is the sum over all of them, each with what its own branch gives
       const { branches } = params as SwitchParams;
