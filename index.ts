@@ -1,4 +1,6 @@
 // lanewise: write a function for one example, run it as fused WGSL over a batch.
+import { registerOurs } from "./compiler/frontend/ours.js";
+import * as everything from "./index.js";
 import "./library/methods.js";
 
 export type { DType, TypedArray } from "./compiler/core/dtype.js";
@@ -6,6 +8,8 @@ export * from "./compiler/core/errors.js";
 export type { HostTypedArray, NestedInput } from "./compiler/core/host.js";
 export type { Nested } from "./compiler/core/ndarray.js";
 export type { Shape } from "./compiler/core/shape.js";
+export { bounded } from "./compiler/frontend/bounded.js";
+export type { FrontendOptions } from "./compiler/frontend/choose.js";
 export type { TensorLike } from "./compiler/trace/create.js";
 export { Tensor } from "./compiler/trace/tensor.js";
 export { type CheckpointOptions, checkpoint, stopGradient } from "./compiler/transforms/checkpoint.js";
@@ -75,3 +79,5 @@ export { type JitOptions, type Jitted, jit } from "./runtime/jit.js";
 export type { Lowered } from "./runtime/lower.js";
 export type { CompileEvent } from "./runtime/programs.js";
 export { type Tools, tools } from "./runtime/tools.js";
+
+registerOurs(everything);

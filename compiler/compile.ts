@@ -12,6 +12,7 @@ import { dce } from "./passes/dce.js";
 import { donate, readInPlace } from "./passes/donate.js";
 import { fold } from "./passes/fold.js";
 import { fuse } from "./passes/fuse.js";
+import { ifConvert } from "./passes/if-convert.js";
 import { inline } from "./passes/inline.js";
 import { lockstep } from "./passes/lockstep.js";
 import { narrow } from "./passes/narrow.js";
@@ -33,6 +34,7 @@ export const pipeline: readonly Pass[] = [
   { name: "count", run: everywhere(count) }, // what comes after knows conditions alone
   { name: "simplify", run: everywhere(simplify) }, // x · 1 hides equal equations from cse
   { name: "fold", run: everywhere(fold) },
+  { name: "ifConvert", run: everywhere(ifConvert) }, // before cse, which joins what the branches have in common
   { name: "cse", run: everywhere(cse) },
   { name: "lockstep", run: everywhere(lockstep) }, // before storable, which asks what needs memory
   { name: "narrow", run: everywhere(narrow) }, // before fuse, which cannot take one equation apart

@@ -2,6 +2,7 @@
 import { type Aval, sameAval, showAval } from "../compiler/core/aval.js";
 import { LanewiseError } from "../compiler/core/errors.js";
 import { showTree, type TreeDef, unflatten } from "../compiler/core/tree.js";
+import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../compiler/frontend/choose.js";
 import type { Graph } from "../compiler/ir/graph.js";
 import { axisScopeKey } from "../compiler/trace/axis-names.js";
 import { writeBack } from "../compiler/trace/stage.js";
@@ -26,7 +27,7 @@ import { type Lowered, lowerGraph } from "./lower.js";
 import { Lru } from "./lru.js";
 import { RETRACES, RetraceWatch, type Signature, type StaticArgument } from "./retrace.js";
 
-export interface JitOptions {
+export interface JitOptions extends FrontendOptions {
   /** Arguments by position that are not traced: their values are part of the key, and plain JavaScript inside. */
   readonly staticArgnums?: number | readonly number[];
   /**
@@ -101,8 +102,8 @@ function areTensorsOf(args: readonly unknown[], types: readonly Aval[]): args is
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options?: JitOptions): Jitted<A, R>;
 export function jit<A extends unknown[], R>(module: Forwarding<A, R>, options?: JitOptions): Jitted<A, R>;
 export function jit(fn: unknown, options: JitOptions = {}): Jitted<unknown[], unknown> {
-  const target = checkFunction("jit", fn);
-  checkOptions("jit", options, ["staticArgnums", "donateArgnums", "retraceWarning"]);
+  checkOptions("jit", options, ["staticArgnums", "donateArgnums", "retraceWarning", ...frontendOptionNames]);
+  const target = checkFunction("jit", fn, frontendOptions("jit", options));
   const statics = positions("staticArgnums", options.staticArgnums);
   const donated = positions("donateArgnums", options.donateArgnums);
   for (const i of donated) {

@@ -100,7 +100,7 @@ export class WgslPrinter {
       let found = false;
       for (const x of b.instrs) {
         const inside = x.blocks?.map(effects).includes(true);
-        if (x.op !== "store" && !inside) continue;
+        if (x.op !== "store" && x.op !== "set" && !inside) continue;
         use(x, b);
         found = true;
       }
@@ -118,6 +118,23 @@ export class WgslPrinter {
         case "store":
           lines.push(`${indent}${this.buffer(x.slot!)}[${this.#of(x.args[0]!).code}] = ${this.#stored(x.args[1]!)};`);
           break;
+        case "array": {
+          const name = `a${this.#names++}`;
+          this.#text.set(x, { code: name, binds: ATOM, depth: 0 });
+          lines.push(`${indent}var ${name}: array<${x.type}, ${x.value}>;`);
+          break;
+        }
+        case "get": {
+          // read where it stands: the element may be another one when it is used
+          const code = `${this.#of(x.args[0]!).code}[${this.#of(x.args[1]!).code}]`;
+          this.#text.set(x, this.#named({ code, binds: ATOM, depth: 1 }, lines, indent));
+          break;
+        }
+        case "set": {
+          const [array, index, value] = x.args.map((y) => this.#of(y).code);
+          lines.push(`${indent}${array}[${index}] = ${value};`);
+          break;
+        }
         case "branch":
           lines.push(...this.#branch(x, indent));
           break;

@@ -51,12 +51,23 @@ export function scriptPositionOf(fn: AnyFunction): ScriptPosition | undefined {
   });
 }
 
-/** The function in a bound function or a proxy; `undefined` for any other. */
-export function wrappedBy(fn: AnyFunction): AnyFunction | undefined {
+/** What `bind` was given. */
+export interface BoundParts {
+  readonly target: AnyFunction;
+  readonly receiver: unknown;
+  readonly args: readonly unknown[];
+}
+
+/** What a bound function was made of; `undefined` for any other, and without an inspector. */
+export function boundParts(fn: AnyFunction): BoundParts | undefined {
   return inspect((session) => {
     const internals = session.internalsOf(fn);
-    const target = internals.get("[[TargetFunction]]") ?? internals.get("[[Target]]");
-    return target?.type === "function" ? (session.fetch(target) as AnyFunction) : undefined;
+    const [target, receiver, args] = ["[[TargetFunction]]", "[[BoundThis]]", "[[BoundArgs]]"].map((name) => {
+      const value = internals.get(name);
+      return value && session.fetch(value);
+    });
+    if (!target) return undefined;
+    return { target: target as AnyFunction, receiver, args: Array.from(args as ArrayLike<unknown>) };
   });
 }
 
@@ -125,11 +136,11 @@ class Inspection {
   }
 
   /** The value that the inspector means: itself, not a copy. */
-  fetch({ objectId }: Runtime.RemoteObject): unknown {
+  fetch({ objectId, unserializableValue, value }: Runtime.RemoteObject): unknown {
     this.ask("Runtime.callFunctionOn", {
       objectId: this.#sharedId,
       functionDeclaration: STORE,
-      arguments: [{ objectId }],
+      arguments: [objectId ? { objectId } : unserializableValue ? { unserializableValue } : { value }],
       silent: true,
     });
     return this.#shared.value;

@@ -103,15 +103,22 @@ class OpenScript {
   }
 
   originOf(offset: number): Origin | undefined {
-    const { url, source, mapUrl } = this.#script;
-    let line = this.#starts.findLastIndex((start) => start <= offset);
-    line = Math.max(line, 0);
-    const generated = { line: line + 1, column: offset - this.#starts[line]! + 1 };
+    const { url, source, mapUrl, startLine, startColumn } = this.#script;
+    const index = this.#starts.findLastIndex((start) => start <= offset);
+    const start = this.#starts[index]!;
+    const shift = index === 0 ? startColumn : 0;
+    const generated = { line: startLine + index + 1, column: offset - start + shift + 1 };
     if (this.#original === undefined) this.#original = mapUrl ? new Original(mapUrl, url) : null;
-    const mapped = this.#original?.originOf(generated, source.slice(this.#starts[line], this.#starts[line + 1]));
-    return mapped ?? (url === "" ? undefined : { ...generated, file: toPath(url), text: source });
+    const code = shifted(source.slice(start, this.#starts[index + 1]), 0, shift);
+    const mapped = this.#original?.originOf(generated, code);
+    if (mapped || url === "") return mapped;
+    return { ...generated, file: toPath(url), text: shifted(source, startLine, startColumn) };
   }
 }
+
+/** The text in its file: behind `lines` and `columns` of other text, or without what a loader put before it. */
+const shifted = (text: string, lines: number, columns: number): string =>
+  columns < 0 ? text.slice(-columns) : "\n".repeat(lines) + " ".repeat(columns) + text;
 
 function lineStarts(text: string): number[] {
   const starts = [0];

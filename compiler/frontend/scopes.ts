@@ -320,7 +320,8 @@ function hoistVars(node: AnyNode, scope: Scope, depth = 0): void {
   for (const child of childrenOf(node)) hoistVars(child, scope, depth + 1);
 }
 
-function namesIn(pattern: Pattern): string[] {
+/** Names that a pattern declares. */
+export function namesIn(pattern: Pattern): string[] {
   switch (pattern.type) {
     case "Identifier":
       return [pattern.name];

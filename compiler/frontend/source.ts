@@ -1,5 +1,12 @@
 // A function's own source: its text as V8 keeps it, parsed.
-import { type ArrowFunctionExpression, type FunctionExpression, type Options, parse, parseExpressionAt } from "acorn";
+import {
+  type ArrowFunctionExpression,
+  type Class,
+  type FunctionExpression,
+  type Options,
+  parse,
+  parseExpressionAt,
+} from "acorn";
 
 /** Any function a user may hand to us. */
 export type AnyFunction = (...args: never[]) => unknown;
@@ -38,6 +45,27 @@ export function functionSource(fn: AnyFunction): FunctionSource | undefined {
   if (source === undefined) {
     source = parseText(Function.prototype.toString.call(fn));
     known.set(fn, source);
+  }
+  return source ?? undefined;
+}
+
+/** Source of a class. */
+export interface ClassSource {
+  readonly text: string;
+  readonly node: Class;
+  readonly shift: number;
+}
+
+const classes = new WeakMap<AnyFunction, ClassSource | null>();
+
+/** Parses the text of a class; `undefined` for what is none. Read once per class. */
+export function classSource(fn: AnyFunction): ClassSource | undefined {
+  let source = classes.get(fn);
+  if (source === undefined) {
+    const text = Function.prototype.toString.call(fn);
+    const node = /^class\b/.test(text) ? attempt(() => parseExpressionAt(text, 0, options)) : undefined;
+    source = node?.type === "ClassExpression" ? { text, node, shift: 0 } : null;
+    classes.set(fn, source);
   }
   return source ?? undefined;
 }

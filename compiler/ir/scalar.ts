@@ -218,6 +218,26 @@ export class ScalarBuilder {
     this.#push({ id: this.#next++, op: "store", type: value.type, args: [index, value], slot });
   }
 
+  /** An array of so many elements that only this kernel's invocation sees; in the outermost block. */
+  array(size: number, type: DType): Scalar {
+    const made: Scalar = { id: this.#next++, op: "array", type, args: [], value: size };
+    this.#scopes[0]!.block.instrs.push(made);
+    return made;
+  }
+
+  /** The element as it is now: never taken for one that was read earlier. */
+  get(array: Scalar, index: Scalar): Scalar {
+    const made: Scalar = { id: this.#next++, op: "get", type: array.type, args: [array, index] };
+    this.#push(made);
+    return made;
+  }
+
+  set(array: Scalar, index: Scalar, value: Scalar): void {
+    const made: Scalar = { id: this.#next++, op: "set", type: array.type, args: [array, index, value] };
+    checkScalarTypes(made);
+    this.#push(made);
+  }
+
   /** Values of `yes` where `condition` holds, else those of `no`; only one of the two is computed. */
   branch(condition: Scalar, yes: () => readonly Scalar[], no: () => readonly Scalar[]): Scalar[] {
     if (isConst(condition)) return [...(condition.value ? yes() : no())];

@@ -1,7 +1,7 @@
 // stage: runs a function once on traced arguments and gives its Graph; replay: records a Graph again.
 import type { Aval } from "../core/aval.js";
 import { TraceError } from "../core/errors.js";
-import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
+import { type Atom, type Eqn, type Graph, newVar, type Var } from "../ir/graph.js";
 import { hereText } from "./here.js";
 import type { Operand, Row, Tensor } from "./tensor.js";
 import { bind, currentTrace, inTrace, withLocation } from "./trace.js";
@@ -97,3 +97,27 @@ export function writeBack(writes: readonly Variable[], values: readonly Tensor[]
     else variable.receive(values[i]!);
   });
 }
+
+/** A traced function: its Graph takes the arguments first, then what it captured. */
+export interface Closed {
+  readonly graph: Graph;
+  readonly captures: readonly Tensor[];
+}
+
+/** Graphs that take the captures of all functions first, then their arguments. */
+export function shareCaptures(functions: readonly Closed[]): {
+  readonly graphs: readonly Graph[];
+  readonly captures: readonly Tensor[];
+} {
+  const all = new Map<unknown, Tensor>();
+  for (const x of functions.flatMap(({ captures }) => captures)) all.set(identityOf(x), x);
+  const graphs = functions.map(({ graph, captures }): Graph => {
+    const count = graph.inputs.length - captures.length;
+    const own = new Map(captures.map((x, i) => [identityOf(x), graph.inputs[count + i]!]));
+    const shared = [...all].map(([identity, x]) => own.get(identity) ?? newVar(x.aval));
+    return { ...graph, inputs: [...shared, ...graph.inputs.slice(0, count)] };
+  });
+  return { graphs, captures: [...all.values()] };
+}
+
+const identityOf = (x: Tensor): unknown => x.traced?.atom ?? x;

@@ -252,15 +252,18 @@ export function inTrace<T>(name: string, work: (trace: Trace) => T, keepsVariabl
   }
 }
 
-/** Runs `work` as if nothing was traced: its ops run at once. */
-export function untraced<T>(work: () => T): T {
+/** Runs `work` so that it records in `trace`, which is open and stays so. */
+export function within<T>(trace: Trace | undefined, work: () => T): T {
   const outer = current;
-  current = undefined;
+  current = trace;
   try {
     return work();
   } finally {
     current = outer;
   }
 }
+
+/** Runs `work` as if nothing was traced: its ops run at once. */
+export const untraced = <T>(work: () => T): T => within(undefined, work);
 
 export const isLiteral = (x: Operand): x is Literal => !(x instanceof Tensor);

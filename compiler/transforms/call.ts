@@ -3,7 +3,7 @@
 import { type Aval, sameAval, showAval } from "../core/aval.js";
 import { DTypeError, LanewiseError, ShapeError, TraceError } from "../core/errors.js";
 import { type Flat, flatten, type Path, showPath, showTree, type TreeDef, unflatten } from "../core/tree.js";
-import { checkHazards } from "../frontend/lint.js";
+import { callTracedFunction, type FrontendOptions } from "../frontend/choose.js";
 import { functionSource, parameterNames } from "../frontend/source.js";
 import { fill } from "../ops/index.js";
 import { argument, isTensorLike } from "../trace/create.js";
@@ -33,10 +33,22 @@ export const isLeaf = (x: unknown): boolean => x instanceof Tensor || ArrayBuffe
 /** Functions that transforms made, with the function each was made of. */
 const madeOf = new WeakMap<AnyFunction, AnyFunction>();
 
-/** Names `made` after the function it was made of by `transform`; its arguments are called as they are there. */
-export function nameAfter(made: AnyFunction, transform: string, fn: AnyFunction): void {
+/** For functions made of several: those behind the first. */
+const madeOfMore = new WeakMap<AnyFunction, readonly AnyFunction[]>();
+
+/**
+ * Names `made` after the function it was made of by `transform`; its arguments are called as they are there. `more` are
+ * functions like the first that it calls too.
+ */
+export function nameAfter(
+  made: AnyFunction,
+  transform: string,
+  fn: AnyFunction,
+  more: readonly AnyFunction[] = [],
+): void {
   Object.defineProperty(made, "name", { value: `${transform}(${nameOf(fn)})` });
   madeOf.set(made, fn);
+  if (more.length > 0) madeOfMore.set(made, more);
 }
 
 /** Name of an argument or of a leaf in it: `x`, `params.w[0]`; `arguments[2]` for one without a name. */
@@ -89,11 +101,9 @@ export function callTraced(
   return flattenResult(transform, fn, callChecked(fn, args));
 }
 
-/** Calls the user's function, whose own source is read first for what tracing cannot see. */
-export function callChecked(fn: AnyFunction, args: readonly unknown[]): unknown {
-  if (!madeOf.has(fn)) checkHazards(fn, { traced: (i, path) => entryAt(args[i], path) instanceof Tensor });
-  return fn(...args);
-}
+/** Calls the user's function, by running it or by interpreting its source. */
+export const callChecked = (fn: AnyFunction, args: readonly unknown[]): unknown =>
+  madeOf.has(fn) ? fn(...args) : callTracedFunction(fn, undefined, args);
 
 /** Traces `fn` on the types of its arguments. */
 export function stageCall(
@@ -132,11 +142,15 @@ const moduleOf = new WeakMap<AnyFunction, object>();
 const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
   typeof x === "object" && x !== null && typeof (x as Forwarding).forward === "function";
 
-/** Throws `LanewiseError` unless `fn` is a function or a module; gives the function. */
-export function checkFunction(transform: string, fn: unknown): AnyFunction {
+/**
+ * Throws `LanewiseError` unless `fn` is a function or a module; gives the function, which reads its source by `frontend`
+ * where that is given.
+ */
+export function checkFunction(transform: string, fn: unknown, frontend?: FrontendOptions): AnyFunction {
   if (isForwarding(fn)) {
     const module = fn;
-    const forward = (...args: unknown[]): unknown => module.forward(...args);
+    const forward = (...args: unknown[]): unknown =>
+      callTracedFunction(module.forward as AnyFunction, module, args, frontend);
     Object.defineProperty(forward, "name", { value: module.constructor.name });
     madeOf.set(forward, module.forward as AnyFunction);
     moduleOf.set(forward, module);
@@ -148,18 +162,24 @@ export function checkFunction(transform: string, fn: unknown): AnyFunction {
         `${transform}: the class ${fn.name} itself was given, but a module is wanted\n  make one: ${transform}(new ${fn.name}(…))${hereText()}`,
       );
     }
-    return fn as AnyFunction;
+    if (!frontend || madeOf.has(fn as AnyFunction)) return fn as AnyFunction;
+    const read = (...args: unknown[]): unknown => callTracedFunction(fn as AnyFunction, undefined, args, frontend);
+    Object.defineProperty(read, "name", { value: fn.name });
+    madeOf.set(read, fn as AnyFunction);
+    return read;
   }
   throw new LanewiseError(`${transform}: ${typeof fn} given, but a function or a module is wanted`);
 }
 
 /**
- * Plain fields of a module and of those in it as text, such as whether it trains: they are part of what was traced. Empty
- * for functions.
+ * Plain fields of a module and of those in it as text, such as whether it trains: they are part of what was traced. Of a
+ * function that transforms made, those of the modules it was made of; empty for functions.
  */
 export function fieldsKey(fn: AnyFunction): string {
   const module = moduleOf.get(fn);
-  return module ? showFields(module, new Set()) : "";
+  if (module) return showFields(module, new Set());
+  const inner = madeOf.get(fn);
+  return inner ? [inner, ...(madeOfMore.get(fn) ?? [])].map(fieldsKey).join(";") : "";
 }
 
 function showFields(x: object, seen: Set<object>): string {
@@ -167,17 +187,26 @@ function showFields(x: object, seen: Set<object>): string {
   seen.add(x);
   return Object.entries(x)
     .map(([key, value]: [string, unknown]) => {
-      if (value instanceof Tensor || typeof value === "function") return "";
+      if (value instanceof Tensor) return "trainable" in value ? `${key}=${String(value.trainable)}` : "";
+      if (typeof value === "function") return "";
       if (typeof value !== "object" || value === null) return `${key}=${typeof value}:${String(value)}`;
+      // data, such as a training set: too long to read at every call
+      if (ArrayBuffer.isView(value)) return `${key}=${numberOf(value)}`;
       return `${key}{${showFields(value, seen)}}`;
     })
     .filter((text) => text !== "")
     .join(",");
 }
 
-/** What lies at `path` below a tree. */
-function entryAt(tree: unknown, path: Path): unknown {
-  return path.reduce<unknown>((x, key) => (x as Record<string | number, unknown> | undefined)?.[key], tree);
+const numbers = new WeakMap<object, number>();
+let numbered = 0;
+
+/** Another number for each object. */
+function numberOf(x: object): number {
+  const known = numbers.get(x);
+  if (known !== undefined) return known;
+  numbers.set(x, ++numbered);
+  return numbered;
 }
 
 /** A result taken apart: numbers and booleans as constants. */

@@ -2,6 +2,7 @@
 import { aval, showAval } from "../core/aval.js";
 import { DTypeError, LanewiseError, ShapeError, TraceError } from "../core/errors.js";
 import { type Flat, flatten, showPath, type TreeDef, unflatten } from "../core/tree.js";
+import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../frontend/choose.js";
 import type { Graph } from "../ir/graph.js";
 import { literal } from "../ir/graph.js";
 import { fill } from "../ops/index.js";
@@ -26,7 +27,7 @@ import { runGraph, zeros } from "./run.js";
 import { transposeGraph } from "./transpose.js";
 import type { AnyFunction, Gradient, PrimalArgs, Result } from "./types.js";
 
-export interface GradOptions {
+export interface GradOptions extends FrontendOptions {
   /** Arguments to differentiate by: a position gives one gradient, a list gives as many. Default 0. */
   readonly argnums?: number | readonly number[];
   /** A tree of tensors that `fn` reads from outside: differentiates by them instead of by arguments. */
@@ -92,7 +93,7 @@ export function grad<A extends unknown[], R, const O extends GradOptions = Recor
   options?: O,
 ): (...args: GradArgs<A, O>) => GradResult<A, R, O>;
 export function grad(fn: unknown, options?: GradOptions): (...args: unknown[]) => unknown {
-  const target = checkFunction("grad", fn);
+  const target = checkFunction("grad", fn, frontendOptions("grad", options ?? {}));
   const run = differentiator("grad", target, options ?? {});
   const hasAux = options?.hasAux ?? false;
   const made = (...args: unknown[]): unknown => {
@@ -113,7 +114,7 @@ export function valueAndGrad<A extends unknown[], R, const O extends GradOptions
   options?: O,
 ): (...args: GradArgs<A, O>) => ValueAndGradResult<A, R, O>;
 export function valueAndGrad(fn: unknown, options?: GradOptions): (...args: unknown[]) => unknown {
-  const target = checkFunction("valueAndGrad", fn);
+  const target = checkFunction("valueAndGrad", fn, frontendOptions("valueAndGrad", options ?? {}));
   const run = differentiator("valueAndGrad", target, options ?? {});
   const made = (...args: unknown[]): unknown => {
     const { value, gradients } = run(args);
@@ -128,7 +129,7 @@ interface Differentiated {
   readonly gradients: unknown;
 }
 
-const optionNames = ["argnums", "wrt", "hasAux", "strict"];
+const optionNames = ["argnums", "wrt", "hasAux", "strict", ...frontendOptionNames];
 
 function differentiator(
   name: string,

@@ -2,6 +2,7 @@
 import { showAval } from "../core/aval.js";
 import { LanewiseError, ShapeError } from "../core/errors.js";
 import { broadcastPrefix, PrefixError, showPath, type TreeDef } from "../core/tree.js";
+import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../frontend/choose.js";
 import { hereText } from "../trace/here.js";
 import type { Tensor } from "../trace/tensor.js";
 import { type Lanes, type OutAxis, vmapCall } from "./batch.js";
@@ -9,7 +10,7 @@ import { callTraced, checkFunction, type FlatArgs, type Forwarding, flattenArgs,
 import { ensembleCall } from "./ensemble.js";
 import type { AnyFunction, Args, Axes, AxesOf, Fitting, InAxes, InAxesOf, Result } from "./types.js";
 
-export interface VmapOptions<I = InAxes, O = Axes> {
+export interface VmapOptions<I = InAxes, O = Axes> extends FrontendOptions {
   /** Batch axes of the arguments. Default 0. */
   readonly inAxes?: I;
   /** Where results get their batch axis; a tree prefix of the result. Default 0. */
@@ -55,7 +56,7 @@ export function vmap(fn: unknown, inAxes?: InAxes | VmapOptions, outAxes?: Axes)
   const options = readOptions(inAxes, outAxes);
   const models = modelsIn(fn);
   if (models) return vmapModels(models, options);
-  const target = checkFunction("vmap", fn);
+  const target = checkFunction("vmap", fn, options.frontend);
   const mapped = (...args: unknown[]): unknown => {
     const flat = flattenArgs("vmap", target, args);
     const lanes = lanesOf(target, flat, args.length, options);
@@ -120,7 +121,7 @@ const isModuleList = (x: unknown): x is { readonly items: readonly unknown[] } =
 /** Each of `models` in its own lane. */
 function vmapModels(models: readonly unknown[], options: ReadOptions): (...args: unknown[]) => unknown {
   const count = models.length;
-  const functions = models.map((model) => checkFunction("vmap", model));
+  const functions = models.map((model) => checkFunction("vmap", model, options.frontend));
   const [first] = functions as [AnyFunction];
   if (options.chunkSize !== undefined || options.axisName !== undefined)
     throw new LanewiseError("vmap of models: chunkSize and axisName are not for ensembles");
@@ -143,7 +144,7 @@ function vmapModels(models: readonly unknown[], options: ReadOptions): (...args:
       (def) => outAxesFor(first, def, options.outAxes),
     );
   };
-  nameAfter(mapped, "vmap", first);
+  nameAfter(mapped, "vmap", first, functions.slice(1));
   return mapped;
 }
 
@@ -153,9 +154,10 @@ interface ReadOptions {
   readonly axisSize: number | undefined;
   readonly chunkSize: number | undefined;
   readonly axisName: string | undefined;
+  readonly frontend?: FrontendOptions | undefined;
 }
 
-const optionNames = ["inAxes", "outAxes", "axisSize", "axisName", "chunkSize"];
+const optionNames = ["inAxes", "outAxes", "axisSize", "axisName", "chunkSize", ...frontendOptionNames];
 
 /** An object in the second place is always options. */
 function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | undefined): ReadOptions {
@@ -198,6 +200,7 @@ function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | u
     axisSize,
     chunkSize,
     axisName,
+    frontend: frontendOptions("vmap", options),
   };
 }
 

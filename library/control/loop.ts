@@ -7,6 +7,7 @@ import { type Graph, literal, newEqn, newVar } from "../../compiler/ir/graph.js"
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
+import { shareCaptures } from "../../compiler/trace/stage.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 import {
   callChecked,
@@ -20,7 +21,7 @@ import type { AnyFunction, Arg, Result } from "../../compiler/transforms/types.j
 import { vmap } from "../../compiler/transforms/vmap.js";
 import { slice } from "../numpy/indexing.js";
 import { concatenate, reshape } from "../numpy/shape.js";
-import { shareCaptures, traceCallback } from "./callback.js";
+import { traceCallback } from "./callback.js";
 import { carryAlone, type Start, type Step, traceStep } from "./carry.js";
 
 /** What a step returns in place of a carry `C`. */

@@ -1,9 +1,10 @@
 // An optimiser with its state, as a module: what ensembles of trainers hold.
-import { flatten, showPath, type TreeDef, unflatten } from "../../compiler/core/tree.js";
+import { flatten, type TreeDef, unflatten } from "../../compiler/core/tree.js";
 import { Tensor } from "../../compiler/trace/tensor.js";
 import { untraced } from "../../compiler/trace/trace.js";
 import type { OptimiserState, Optimiser as Rule } from "../optim/index.js";
-import { Module, type Parameter, State } from "./module.js";
+import { Module } from "./module.js";
+import { type Parameter, State } from "./variables.js";
 
 type Parameters = Readonly<Record<string, Parameter>>;
 type Values = Readonly<Record<string, Tensor>>;
@@ -27,12 +28,17 @@ export class Optimiser extends Module {
     const flat = flatten(initial, (x) => x instanceof Tensor);
     this.#def = flat.def;
     this.states = Object.fromEntries(
-      flat.paths.map((path, i) => [showPath(path), new State(flat.leaves[i] as Tensor)]),
+      flat.paths.map((path, i) => [path.join("."), new State(flat.leaves[i] as Tensor)]),
     );
   }
 
-  /** One step along the gradients, which have the keys of the parameters: all of them are assigned. */
+  /** As `step`: where transforms take a module, they call this. */
   forward(gradients: Values): void {
+    this.step(gradients);
+  }
+
+  /** One step along the gradients, which have the keys of the parameters: all of them are assigned. */
+  step(gradients: Values): void {
     const leaves = Object.values(this.states);
     const state = unflatten(this.#def, leaves) as OptimiserState<Values>;
     const params = { ...this.#parameters } as Values;

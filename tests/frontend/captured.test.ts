@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { TraceError } from "../../compiler/core/errors.js";
 import { capturedScope, checkVisible, freeVariables } from "../../compiler/frontend/captured.js";
 import type { AnyFunction } from "../../compiler/frontend/source.js";
-import * as outside from "./fixtures/outside.js";
-import settings, { count, double, factor, increment, Mode } from "./fixtures/outside.js";
+import * as outside from "./environments/outside.js";
+import settings, { count, double, factors, increment, Mode } from "./environments/outside.js";
 
 const make = <T = AnyFunction>(code: string): T => runInThisContext(`(${code})`) as T;
 
@@ -233,7 +233,7 @@ describe("scopes", () => {
 describe("around all functions", () => {
   test("variables of the module, imported bindings, namespaces, enums", () => {
     const fn = (x: number): number =>
-      double(x) * factor + settings.gain + Mode.Cubic + outside.factor + moduleArray[0]!;
+      double(x) * factors[0]! + settings.gain + Mode.Cubic + Mode.Linear + outside.factors.length + moduleArray[0]!;
     // a bundler gives imports names of its own; they are read as the function's own text has them
     const scope = capturedScope(fn);
     expect(scope.read("moduleArray")!.value).toBe(moduleArray);
@@ -287,13 +287,13 @@ describe("around all functions", () => {
 
   test.each([
     ["native", Math.sin],
-    ["bound", ((x: number) => x * factor).bind(null)],
-    ["a proxy", new Proxy((x: number) => x * factor, {})],
+    ["bound", ((x: number) => x * factors[0]!).bind(null)],
+    ["a proxy", new Proxy((x: number) => x * factors[0]!, {})],
   ])("%s functions see only what the language defines", (_name, fn) => {
     const scope = capturedScope(fn as AnyFunction);
     expect(scope.canSee).toBe(false);
     expect(scope.read("Math")!.value).toBe(Math);
-    expect(scope.read("factor")).toBeUndefined();
+    expect(scope.read("factors")).toBeUndefined();
     checkVisible(fn as AnyFunction, scope);
   });
 });

@@ -261,10 +261,11 @@ describe("mistakes", () => {
 
   test("such as keeping a traced value are found when it is used", () => {
     let kept: Tensor | undefined;
-    vmap((x: Tensor) => {
+    const keep = (x: Tensor): Tensor => {
       kept = x;
       return x;
-    })(a);
-    expect(() => kept!.add(1)).toThrow("left vmap(anonymous function), the function it was traced in");
+    };
+    vmap(keep, { frontend: "trace" })(a);
+    expect(() => kept!.add(1)).toThrow("left vmap(keep), the function it was traced in");
   });
 });
