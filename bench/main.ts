@@ -9,6 +9,7 @@ import type { Machine } from "./case.js";
 import { convForward, convGradient } from "./cases/conv.js";
 import { convolution } from "./cases/convolution.js";
 import { chain, functions } from "./cases/elementwise.js";
+import { ensemble, smallEnsemble } from "./cases/ensemble.js";
 import { matmul } from "./cases/matmul.js";
 import { call, callAndRead, callsInARow, eager } from "./cases/overhead.js";
 import { rows, sum } from "./cases/sum.js";
@@ -25,6 +26,8 @@ const cases = [
   matmul,
   convForward,
   convGradient,
+  ensemble,
+  smallEnsemble,
   call,
   callsInARow,
   callAndRead,

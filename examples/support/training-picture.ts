@@ -30,9 +30,10 @@ export async function writeTrainingPicture(path: string, picture: TrainingPictur
   const svg = chart.renderToSVGString();
   chart.dispose();
   await initWasm(readFileSync(require.resolve("@resvg/resvg-wasm/index_bg.wasm")));
-  const fonts = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((file) =>
-    readFileSync(require.resolve(`dejavu-fonts-ttf/ttf/${file}`)),
-  );
+  const fonts = [
+    require.resolve("dejavu-fonts-ttf/ttf/DejaVuSans.ttf"),
+    require.resolve("dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf"),
+  ].map((file) => readFileSync(file));
   const image = new Resvg(svg, { font: { fontBuffers: fonts, defaultFontFamily: FONT } }).render();
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, image.asPng());
@@ -62,7 +63,7 @@ function optionsOf({ losses, rates, epochs, members, ensemble, confusion }: Trai
       top: 84,
       itemHeight: 3,
       z: 10,
-      padding: [8, 34, 8, 12], // more on the right: DejaVu is wider than what the chart counts with
+      padding: [8, 44, 8, 12], // more on the right: DejaVu is wider than what the chart counts with
       backgroundColor: "#ffffff",
       borderColor: "#d0d0d0",
       borderWidth: 1,
