@@ -16,13 +16,17 @@ export type { Block, ForeignFunction, Scalar, ScalarOpName } from "./instruction
 interface Scope {
   readonly block: Block;
   readonly known: Map<string, unknown>;
+  /** Runs again and again: what does not change in it is computed in front of it. */
+  readonly isLoop: boolean;
 }
 
 const commutative = new Set<ScalarOpName>(["add", "mul", "and", "or", "xor", "eq", "min", "max"]);
 
 /** Builds a block; equal instructions in reach are built once, and integer arithmetic on constants is done at once. */
 export class ScalarBuilder {
-  readonly #scopes: Scope[] = [{ block: { instrs: [], results: [], params: [] }, known: new Map() }];
+  readonly #scopes: Scope[] = [{ block: { instrs: [], results: [], params: [] }, known: new Map(), isLoop: false }];
+  /** Scopes around that in which a value is defined; constants are in reach of all. */
+  readonly #depths = new Map<Scalar, number>();
   #next = 0;
 
   /** With `flat`, `rarely` computes both sides: for code that is run array by array, where nothing can branch. */
@@ -236,7 +240,7 @@ export class ScalarBuilder {
   ): Scalar[] {
     if (isConst(count) && count.value === 0) return [...init];
     const params = this.#params(["u32", ...init.map((x) => x.type)], exact);
-    const block = this.#block(params, () => body(params[0]!, params.slice(1)));
+    const block = this.#block(params, () => body(params[0]!, params.slice(1)), true);
     return this.#region("loop", [count, ...init], [block]);
   }
 
@@ -250,7 +254,7 @@ export class ScalarBuilder {
       init.map((x) => x.type),
       true,
     );
-    const blocks = [this.#block(params, () => [test(params)]), this.#block(params, () => body(params))];
+    const blocks = [this.#block(params, () => [test(params)], true), this.#block(params, () => body(params), true)];
     return this.#region("while", init, blocks, blocks[1]!);
   }
 
@@ -269,9 +273,10 @@ export class ScalarBuilder {
     });
   }
 
-  #block(params: readonly Scalar[], build: () => readonly Scalar[]): Block {
+  #block(params: readonly Scalar[], build: () => readonly Scalar[], isLoop = false): Block {
     const block: Block = { instrs: [], results: [], params };
-    this.#scopes.push({ block, known: new Map() });
+    for (const param of params) this.#depths.set(param, this.#scopes.length);
+    this.#scopes.push({ block, known: new Map(), isLoop });
     try {
       block.results.push(...build());
     } finally {
@@ -280,8 +285,22 @@ export class ScalarBuilder {
     return block;
   }
 
-  #push(instr: Scalar): void {
-    this.#scopes[this.#scopes.length - 1]!.block.instrs.push(instr);
+  #push(instr: Scalar, depth = this.#scopes.length - 1): void {
+    this.#depths.set(instr, depth);
+    this.#scopes[depth]!.block.instrs.push(instr);
+  }
+
+  /**
+   * The outermost scope that an instruction may stand in: index arithmetic moves in front of loops in which it does not
+   * change, but not out of a branch, which may never be taken.
+   */
+  #depthFor(op: ScalarOpName, type: DType, args: readonly Scalar[]): number {
+    const here = this.#scopes.length - 1;
+    if (type === "f32" || op === "load" || op === "call" || args.some((x) => x.type === "f32")) return here;
+    const least = args.reduce((depth, x) => Math.max(depth, this.#depths.get(x) ?? 0), 0);
+    let depth = here;
+    while (depth > least && this.#scopes[depth]!.isLoop) depth--;
+    return depth;
   }
 
   #emit(
@@ -301,8 +320,10 @@ export class ScalarBuilder {
     if (found) return found;
     const made: Scalar = { id: this.#next++, op, type, args, ...more };
     checkScalarTypes(made);
-    this.#push(made);
-    return this.remember(key, made);
+    const depth = this.#depthFor(op, type, args);
+    this.#push(made, depth);
+    this.#scopes[depth]!.known.set(key, made);
+    return made;
   }
 }
 
