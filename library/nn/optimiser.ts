@@ -1,5 +1,5 @@
 // An optimiser with its state, as a module: what ensembles of trainers hold.
-import { flatten, showPath, type TreeDef, unflatten } from "../../compiler/core/tree.js";
+import { flatten, type TreeDef, unflatten } from "../../compiler/core/tree.js";
 import { Tensor } from "../../compiler/trace/tensor.js";
 import { untraced } from "../../compiler/trace/trace.js";
 import type { OptimiserState, Optimiser as Rule } from "../optim/index.js";
@@ -27,7 +27,7 @@ export class Optimiser extends Module {
     const flat = flatten(initial, (x) => x instanceof Tensor);
     this.#def = flat.def;
     this.states = Object.fromEntries(
-      flat.paths.map((path, i) => [showPath(path), new State(flat.leaves[i] as Tensor)]),
+      flat.paths.map((path, i) => [path.join("."), new State(flat.leaves[i] as Tensor)]),
     );
   }
 
