@@ -29,7 +29,7 @@ export function emitKernel(kernel: FusedKernel, limits: DeviceLimits, names: Nam
   if (kernel.kind === "opaque") return emitOpaque(kernel, limits, names);
   if (kernel.kind === "region") throw new InternalError(`emit: ${kernel.roots[0]!.op.name} holds Graphs`);
   const [root] = kernel.roots as [Eqn];
-  const cut = skinnyParts(root, limits);
+  const cut = kernel.roots.length === 1 ? skinnyParts(root, limits) : undefined;
   if (cut !== undefined) return emitSkinny(kernel, cut, limits, names);
   if (isTiled(root, limits)) return [emitMatmul(kernel, names)];
   const terms = someTerms(kernel)[0]!.count;

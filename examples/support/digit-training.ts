@@ -1,4 +1,5 @@
 // Trains LeNets on handwritten digits as one batched model, with checkpoints to go on from.
+import { setImmediate } from "node:timers/promises";
 import {
   argmax,
   concatenate,
@@ -131,6 +132,7 @@ export class DigitTraining {
       const now = step(some, classes).data();
       if (last) note(await last); // one step behind: the device has the next to do meanwhile
       last = now;
+      await setImmediate(); // the CPU leaves timers no time, and the bar has one
     }
     note(await last!);
     bar.stop();
@@ -158,6 +160,7 @@ export class DigitTraining {
       guesses.push(part.slice(null, [size - fresh, size]));
       await guesses.at(-1)!.data();
       bar.increment(fresh);
+      await setImmediate();
     }
     bar.stop();
     const all = concatenate(guesses, 1);
