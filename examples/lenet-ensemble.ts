@@ -71,12 +71,11 @@ async function trainOnDigits(): Promise<void> {
   const { kind, isSoftware } = await currentDevice();
   const isFast = kind === "gpu" && !isSoftware;
   const { save, resume, out, test } = options;
-  const training = resume
-    ? await DigitTraining.resume(resume, RATES, options)
-    : DigitTraining.begin(RATES, {
-        images: options.images ?? (isFast ? SIZES.train : 12_000),
-        batch: options.batch ?? 64,
-      });
+  const amounts = { images: options.images ?? (isFast ? SIZES.train : 12_000), batch: options.batch ?? 64 };
+  const training = await (resume === undefined
+    ? DigitTraining.begin(RATES, amounts)
+    : DigitTraining.resume(resume, RATES, options)
+  ).catch(fail);
   const epochs = options.epochs ?? (isFast ? 3 : 2);
 
   heading(
@@ -95,7 +94,7 @@ async function trainOnDigits(): Promise<void> {
     `Trained for ${seconds.toFixed(1)} s, ${all.toFixed(1)} s with the test. Checkpoint: ${save ?? "none, see --save"}.`,
   );
   showScores(training, scores);
-  await writeTrainingPicture(out, { losses: training.losses, rates: RATES, epochs, ...scores });
+  await writeTrainingPicture(out, { losses: training.losses, rates: RATES, epochs: training.epoch, ...scores });
   console.log(`The losses and the confusion matrix are drawn in ${out}.`);
 
   const { members, ensemble } = scores;
@@ -131,6 +130,11 @@ function showScores({ losses }: DigitTraining, { members, ensemble }: Scores): v
     mean: { "last losses": round(average(recent)), "test accuracy": percent(average(members)) },
     "averaged ensemble": { "test accuracy": percent(ensemble) },
   });
+}
+
+function fail(error: Error): never {
+  console.error(error.message);
+  process.exit(2);
 }
 
 function average(row: readonly number[]): number {

@@ -16,7 +16,7 @@ import {
   vmap,
 } from "lanewise";
 import { LeNet, TrainOneStep } from "./lenet.js";
-import { type Digits, loadDigits } from "./mnist.js";
+import { type Digits, loadDigits, SIZES } from "./mnist.js";
 import { startProgress } from "./progress.js";
 
 /** How many digits there are in all, and in each minibatch. */
@@ -76,7 +76,8 @@ export class DigitTraining {
     this.losses = rates.map(() => []);
   }
 
-  static begin(rates: readonly number[], amounts: Amounts): DigitTraining {
+  /** Throws `RangeError` where a minibatch would have more digits than there are. */
+  static async begin(rates: readonly number[], amounts: Amounts): Promise<DigitTraining> {
     return new DigitTraining(rates, amounts);
   }
 
@@ -91,18 +92,19 @@ export class DigitTraining {
       number,
       number,
     ];
-    if (![images, batch, epoch].every((n) => Number.isInteger(n) && n > 0))
-      throw new Error(`${path}: no checkpoint of this training: it does not say how many digits it has seen`);
+    const { losses, ...states } = await files.loadSafetensors(path);
+    const isOurs = [images, batch, epoch].every((n) => Number.isInteger(n) && n > 0) && images <= SIZES.train;
+    if (!isOurs || losses?.ndim !== 2 || losses.shape[0] !== rates.length)
+      throw new Error(`${path}: no checkpoint of this training\n  one is written by --save`);
     for (const [what, kept] of Object.entries({ images, batch })) {
       const given = wanted[what as keyof Amounts];
       if (given !== undefined && given !== kept)
         throw new RangeError(`${path}: made with --${what} ${kept}, which cannot become ${given} now`);
     }
-    const { losses, ...states } = await files.loadSafetensors(path);
     const training = new DigitTraining(rates, { images, batch });
     training.#trainers.loadStateDict(states);
     training.epoch = epoch;
-    for (const [k, row] of ((await losses!.toArray()) as number[][]).entries()) training.losses[k]!.push(...row);
+    for (const [k, row] of ((await losses.toArray()) as number[][]).entries()) training.losses[k]!.push(...row);
     return training;
   }
 
