@@ -198,6 +198,17 @@ const dynamicUpdateSliceOp: ViewOp = register<ViewOp>({
       () => [operand(0, Position.at(b, x!.shape, at.coords))],
     )[0]!;
   },
+  overwritesFrom([x, update, ...starts], params) {
+    const [shape, box] = [x!.aval.shape, update!.aval.shape];
+    const last = box.findLastIndex((n, axis) => n < shape[axis]!);
+    const isRun = box.slice(0, Math.max(last, 0)).every((n) => n === 1);
+    if (!isRun || lanesIn(params) > 0 || !starts.every((start) => start.kind === "literal")) return undefined;
+    const strides = stridesOf(shape);
+    return starts.reduce(
+      (sum, { value }, axis) => sum + Math.min(Math.max(value, 0), shape[axis]! - box[axis]!) * strides[axis]!,
+      0,
+    );
+  },
   writes(b, at, operand, [x, update], params) {
     const lanes = lanesIn(params);
     const first = firstOf(b, at, operand, [x!, update!], lanes);
