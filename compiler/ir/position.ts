@@ -68,14 +68,17 @@ export class Position {
     if (found) return found;
     const strides = stridesOf(shape);
     let sum = b.u32(0);
-    for (const [axis, n] of shape.entries()) {
-      if (n <= 1) continue;
-      // a row of an array that is walked along in order: the way there, and the offset in it
-      const rest = axis > 0 && b.recall<Scalar>(`linear ${coordsKey(shape.slice(axis), coords.slice(axis))}`);
-      if (rest) return b.remember(key, b.add(rest, sum));
-      sum = b.add(b.mul(coords[axis]!, b.u32(strides[axis]!)), sum);
-    }
+    shape.forEach((n, axis) => {
+      if (n > 1) sum = b.add(b.mul(coords[axis]!, b.u32(strides[axis]!)), sum);
+    });
     return b.remember(key, sum);
+  }
+
+  /** At `coords` of an array that this one is a run of, `by` elements behind its start. */
+  within(shape: Shape, coords: readonly Scalar[], by: number): Position {
+    const { b } = this;
+    const linear = this.#linear ?? b.recall<Scalar>(`linear ${coordsKey(this.shape, this.coords)}`);
+    return new Position(b, shape, coords, linear && b.add(linear, b.u32(by)));
   }
 
   /** The element at the same offset of an array of another shape with as many elements. */
@@ -96,6 +99,5 @@ export class Position {
   }
 }
 
-/** Equal for arrays that differ in axes of size 1 alone. */
 const coordsKey = (shape: Shape, coords: readonly Scalar[]): string =>
-  shape.flatMap((n, axis) => (n <= 1 ? [] : [`${n}@${coords[axis]!.id}`])).join(",");
+  shape.map((n, axis) => (n <= 1 ? "1" : `${n}@${coords[axis]!.id}`)).join(",");

@@ -3,7 +3,7 @@ import { type Aval, aval, showAval } from "../core/aval.js";
 import { allocate } from "../core/dtype.js";
 import { DTypeError, ShapeError } from "../core/errors.js";
 import type { NDArray } from "../core/ndarray.js";
-import { insertAt, removeAt, type Shape, sameShape, sizeOf, stridesOf } from "../core/shape.js";
+import { insertAt, removeAt, runFrom, type Shape, sameShape, sizeOf, stridesOf } from "../core/shape.js";
 import { literal } from "../ir/graph.js";
 import { type Params, register, shaped, type ViewOp } from "../ir/op.js";
 import { Position } from "../ir/position.js";
@@ -199,15 +199,10 @@ const dynamicUpdateSliceOp: ViewOp = register<ViewOp>({
     )[0]!;
   },
   overwritesFrom([x, update, ...starts], params) {
+    if (lanesIn(params) > 0 || !starts.every((start) => start.kind === "literal")) return undefined;
     const [shape, box] = [x!.aval.shape, update!.aval.shape];
-    const last = box.findLastIndex((n, axis) => n < shape[axis]!);
-    const isRun = box.slice(0, Math.max(last, 0)).every((n) => n === 1);
-    if (!isRun || lanesIn(params) > 0 || !starts.every((start) => start.kind === "literal")) return undefined;
-    const strides = stridesOf(shape);
-    return starts.reduce(
-      (sum, { value }, axis) => sum + Math.min(Math.max(value, 0), shape[axis]! - box[axis]!) * strides[axis]!,
-      0,
-    );
+    const clamped = starts.map(({ value }, axis) => Math.min(Math.max(value, 0), shape[axis]! - box[axis]!));
+    return runFrom(shape, box, clamped);
   },
   writes(b, at, operand, [x, update], params) {
     const lanes = lanesIn(params);
