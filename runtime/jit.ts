@@ -10,8 +10,6 @@ import { type Operand, type Row, Tensor } from "../compiler/trace/tensor.js";
 import { currentTrace, untraced } from "../compiler/trace/trace.js";
 import type { Variable } from "../compiler/trace/variable.js";
 import {
-  type AnyFunction,
-  type Args,
   argumentName,
   checkFunction,
   checkOptions,
@@ -21,10 +19,10 @@ import {
   flattenArgs,
   nameAfter,
   nameOf,
-  type Result,
   stageCall,
 } from "../compiler/transforms/call.js";
 import { runGraph } from "../compiler/transforms/run.js";
+import type { AnyFunction, Args, Result } from "../compiler/transforms/types.js";
 import { type Lowered, lowerGraph } from "./lower.js";
 import { Lru } from "./lru.js";
 import { RETRACES, RetraceWatch, type Signature, type StaticArgument } from "./retrace.js";

@@ -6,36 +6,14 @@ import { type Flat, flatten, type Path, showPath, showTree, type TreeDef, unflat
 import { callTracedFunction, type FrontendOptions } from "../frontend/choose.js";
 import { functionSource, parameterNames } from "../frontend/source.js";
 import { fill } from "../ops/index.js";
-import { argument, isTensorLike, type TensorLike } from "../trace/create.js";
+import { argument, isTensorLike } from "../trace/create.js";
 import { hereText } from "../trace/here.js";
 import { type Staged, stage } from "../trace/stage.js";
 import type { Operand } from "../trace/tensor.js";
 import { Tensor } from "../trace/tensor.js";
 import { isLiteral } from "../trace/trace.js";
 import { observeTransform } from "./observe.js";
-
-/** Type of an argument of a transformed function: where the function has a tensor, anything like one is taken. */
-export type Arg<T> = T extends TensorLike
-  ? TensorLike
-  : T extends (...args: never[]) => unknown
-    ? T
-    : T extends object
-      ? { readonly [K in keyof T]: Arg<T[K]> }
-      : T;
-
-/** Type of a result: numbers come back as tensors. */
-export type Result<T> = T extends TensorLike
-  ? Tensor
-  : T extends (...args: never[]) => unknown
-    ? T
-    : T extends object
-      ? { [K in keyof T]: Result<T[K]> }
-      : T;
-
-export type Args<A extends readonly unknown[]> = { [K in keyof A]: Arg<A[K]> };
-
-// biome-ignore lint/suspicious/noExplicitAny: a function of any arguments; its types are kept by the callers' generics
-export type AnyFunction = (...args: any[]) => unknown;
+import type { AnyFunction } from "./types.js";
 
 export const nameOf = (fn: AnyFunction): string => fn.name || "anonymous function";
 
