@@ -26,7 +26,7 @@ export function emitMap(kernel: FusedKernel, limits: DeviceLimits, names: Names)
     b.loop(b.u32(terms), initAll(all), (k, state) => combineAll(all, state, elementAll(all, k)));
   const roots = all.length > 0 ? finishAll(all, fold(all[0]!.count)) : undefined;
   store(b, kernel, new Lowering(b, kernel, roots), i);
-  return finishMap(kernel, b, kernel.size, limits, names, {});
+  return finishMap(kernel, b, kernel.part?.count ?? kernel.size, limits, names, {});
 }
 
 /**
