@@ -74,7 +74,7 @@ module.exports = {
       name: "no circle",
       comment: "what both need belongs lower, or is handed in by the caller",
       severity: "error",
-      from: {},
+      from: { pathNot: "^index\\.ts$" }, // which looks at its own exports; a circle with others shows from them
       to: { circular: true },
     },
     {

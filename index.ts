@@ -1,4 +1,6 @@
 // lanewise: write a function for one example, run it as fused WGSL over a batch.
+import { registerOurs } from "./compiler/frontend/ours.js";
+import * as everything from "./index.js";
 import "./library/methods.js";
 
 export type { DType, TypedArray } from "./compiler/core/dtype.js";
@@ -6,6 +8,8 @@ export * from "./compiler/core/errors.js";
 export type { HostTypedArray, NestedInput } from "./compiler/core/host.js";
 export type { Nested } from "./compiler/core/ndarray.js";
 export type { Shape } from "./compiler/core/shape.js";
+export { bounded } from "./compiler/frontend/bounded.js";
+export type { FrontendOptions } from "./compiler/frontend/choose.js";
 export type { TensorLike } from "./compiler/trace/create.js";
 export { Tensor } from "./compiler/trace/tensor.js";
 export { type CheckpointOptions, checkpoint, stopGradient } from "./compiler/transforms/checkpoint.js";
@@ -30,7 +34,8 @@ export { type Gradients, type GradOptions, grad, valueAndGrad } from "./compiler
 export { hessian, type JacobianOptions, jacfwd, jacrev } from "./compiler/transforms/jacobian.js";
 // For tools, such as `lanewise dump`: not for programs, and not held stable between versions.
 export type { TransformEvent } from "./compiler/transforms/observe.js";
-export { type Axes, type InAxes, type VmapOptions, vmap } from "./compiler/transforms/vmap.js";
+export type { Axes, InAxes } from "./compiler/transforms/types.js";
+export { type VmapOptions, vmap } from "./compiler/transforms/vmap.js";
 export * from "./library/control/index.js";
 export { type ConvOptions, type ConvTransposeOptions, conv, convTranspose } from "./library/conv.js";
 export type {
@@ -74,3 +79,5 @@ export { type JitOptions, type Jitted, jit } from "./runtime/jit.js";
 export type { Lowered } from "./runtime/lower.js";
 export type { CompileEvent } from "./runtime/programs.js";
 export { type Tools, tools } from "./runtime/tools.js";
+
+registerOurs(everything);

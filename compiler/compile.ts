@@ -6,11 +6,13 @@ import type { FusedGraph } from "./ir/kernel.js";
 import { Names, printGraph } from "./ir/print.js";
 import type { DeviceLimits, LaunchStep, Program } from "./ir/program.js";
 import { verify } from "./ir/verify.js";
+import { count } from "./passes/count.js";
 import { cse } from "./passes/cse.js";
 import { dce } from "./passes/dce.js";
 import { donate, readInPlace } from "./passes/donate.js";
 import { fold } from "./passes/fold.js";
 import { fuse } from "./passes/fuse.js";
+import { ifConvert } from "./passes/if-convert.js";
 import { inline } from "./passes/inline.js";
 import { lockstep } from "./passes/lockstep.js";
 import { narrow } from "./passes/narrow.js";
@@ -29,8 +31,10 @@ export interface Pass {
 export const pipeline: readonly Pass[] = [
   { name: "settle", run: everywhere(settle) }, // what is dropped need not be compiled
   { name: "inline", run: everywhere(inline) }, // first: passes see what calls do
+  { name: "count", run: everywhere(count) }, // what comes after knows conditions alone
   { name: "simplify", run: everywhere(simplify) }, // x · 1 hides equal equations from cse
   { name: "fold", run: everywhere(fold) },
+  { name: "ifConvert", run: everywhere(ifConvert) }, // before cse, which joins what the branches have in common
   { name: "cse", run: everywhere(cse) },
   { name: "lockstep", run: everywhere(lockstep) }, // before storable, which asks what needs memory
   { name: "narrow", run: everywhere(narrow) }, // before fuse, which cannot take one equation apart

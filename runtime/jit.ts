@@ -2,6 +2,7 @@
 import { type Aval, sameAval, showAval } from "../compiler/core/aval.js";
 import { LanewiseError } from "../compiler/core/errors.js";
 import { showTree, type TreeDef, unflatten } from "../compiler/core/tree.js";
+import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../compiler/frontend/choose.js";
 import type { Graph } from "../compiler/ir/graph.js";
 import { axisScopeKey } from "../compiler/trace/axis-names.js";
 import { writeBack } from "../compiler/trace/stage.js";
@@ -9,8 +10,6 @@ import { type Operand, type Row, Tensor } from "../compiler/trace/tensor.js";
 import { currentTrace, untraced } from "../compiler/trace/trace.js";
 import type { Variable } from "../compiler/trace/variable.js";
 import {
-  type AnyFunction,
-  type Args,
   argumentName,
   checkFunction,
   checkOptions,
@@ -20,15 +19,15 @@ import {
   flattenArgs,
   nameAfter,
   nameOf,
-  type Result,
   stageCall,
 } from "../compiler/transforms/call.js";
 import { runGraph } from "../compiler/transforms/run.js";
+import type { AnyFunction, Args, Result } from "../compiler/transforms/types.js";
 import { type Lowered, lowerGraph } from "./lower.js";
 import { Lru } from "./lru.js";
 import { RETRACES, RetraceWatch, type Signature, type StaticArgument } from "./retrace.js";
 
-export interface JitOptions {
+export interface JitOptions extends FrontendOptions {
   /** Arguments by position that are not traced: their values are part of the key, and plain JavaScript inside. */
   readonly staticArgnums?: number | readonly number[];
   /**
@@ -78,7 +77,7 @@ interface Prepared {
 }
 
 /** The variables that were read have their elements where they had them then. */
-function areInPlace({ rowsRead }: Entry): boolean {
+function areInPlace({ rowsRead }: Pick<Entry, "rowsRead">): boolean {
   for (const [x, row] of rowsRead) if (x.row?.of !== row?.of || x.row?.index !== row?.index) return false;
   return true;
 }
@@ -103,8 +102,8 @@ function areTensorsOf(args: readonly unknown[], types: readonly Aval[]): args is
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options?: JitOptions): Jitted<A, R>;
 export function jit<A extends unknown[], R>(module: Forwarding<A, R>, options?: JitOptions): Jitted<A, R>;
 export function jit(fn: unknown, options: JitOptions = {}): Jitted<unknown[], unknown> {
-  const target = checkFunction("jit", fn);
-  checkOptions("jit", options, ["staticArgnums", "donateArgnums", "retraceWarning"]);
+  checkOptions("jit", options, ["staticArgnums", "donateArgnums", "retraceWarning", ...frontendOptionNames]);
+  const target = checkFunction("jit", fn, frontendOptions("jit", options));
   const statics = positions("staticArgnums", options.staticArgnums);
   const donated = positions("donateArgnums", options.donateArgnums);
   for (const i of donated) {
@@ -136,7 +135,10 @@ export function jit(fn: unknown, options: JitOptions = {}): Jitted<unknown[], un
     let entry = cache.get(key);
     if (entry && !areInPlace(entry)) entry = undefined;
     if (!entry) {
-      const { graph, captures, rest, writes, rowsRead } = stageCall("jit", target, flat, fixed, true);
+      let staged = stageCall("jit", target, flat, fixed, true);
+      // it read what it moved into stacks later on; now they are where they stay
+      if (!areInPlace(staged)) staged = stageCall("jit", target, flat, fixed, true);
+      const { graph, captures, rest, writes, rowsRead } = staged;
       const names = flat.leaves.map((_, i) => flat.name(i));
       entry = {
         graph,

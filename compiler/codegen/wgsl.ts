@@ -25,6 +25,10 @@ const LOOSE = 1;
 const MAX_DEPTH = 4;
 const MAX_LENGTH = 60;
 
+/** Turns of a short `while` in a round of its loop, and instructions in a round, at most. */
+const MAX_TURNS = 4;
+const MAX_ROUND = 48;
+
 const arithmetic = new Set(["call", "add", "sub", "mul", "div", "neg", "fma"]);
 
 /** Prints blocks of one kernel: names and helpers are shared between them. */
@@ -96,7 +100,7 @@ export class WgslPrinter {
       let found = false;
       for (const x of b.instrs) {
         const inside = x.blocks?.map(effects).includes(true);
-        if (x.op !== "store" && !inside) continue;
+        if (x.op !== "store" && x.op !== "set" && !inside) continue;
         use(x, b);
         found = true;
       }
@@ -114,6 +118,23 @@ export class WgslPrinter {
         case "store":
           lines.push(`${indent}${this.buffer(x.slot!)}[${this.#of(x.args[0]!).code}] = ${this.#stored(x.args[1]!)};`);
           break;
+        case "array": {
+          const name = `a${this.#names++}`;
+          this.#text.set(x, { code: name, binds: ATOM, depth: 0 });
+          lines.push(`${indent}var ${name}: array<${x.type}, ${x.value}>;`);
+          break;
+        }
+        case "get": {
+          // read where it stands: the element may be another one when it is used
+          const code = `${this.#of(x.args[0]!).code}[${this.#of(x.args[1]!).code}]`;
+          this.#text.set(x, this.#named({ code, binds: ATOM, depth: 1 }, lines, indent));
+          break;
+        }
+        case "set": {
+          const [array, index, value] = x.args.map((y) => this.#of(y).code);
+          lines.push(`${indent}${array}[${index}] = ${value};`);
+          break;
+        }
         case "branch":
           lines.push(...this.#branch(x, indent));
           break;
@@ -195,11 +216,27 @@ export class WgslPrinter {
     const names = x.types!.map(() => `r${this.#names++}`);
     const lines = x.args.map((y, k) => `${indent}var ${names[k]} = ${this.#of(y).code};`);
     body.params.forEach((p, k) => void this.#text.set(p, { code: names[k]!, binds: ATOM, depth: 0 }));
-    lines.push(`${indent}loop {`, ...this.#statements(test, `${indent}  `));
-    lines.push(`${indent}  if (!(${this.#of(test.results[0]!).code})) { break; }`);
-    lines.push(...this.#assigning(body, names, indent), `${indent}}`);
+    const turns = this.#turnsARound(test, body);
+    lines.push(`${indent}loop {${turns === 1 ? "" : ` // ${turns} turns a round`}`);
+    for (let turn = 0; turn < turns; turn++) {
+      lines.push(...this.#statements(test, `${indent}  `));
+      lines.push(`${indent}  if (!(${this.#of(test.results[0]!).code})) { break; }`);
+      lines.push(...this.#assigning(body, names, indent));
+    }
+    lines.push(`${indent}}`);
     this.#results.set(x, names);
     return lines;
+  }
+
+  /** How often a short loop's turn is written out: asking whether any lane goes on can cost as much as the turn. */
+  #turnsARound(test: Block, body: Block): number {
+    const sizeOf = (block: Block): number =>
+      block.instrs.reduce((sum, x) => {
+        if (!this.#uses.has(x) || x.op === "const" || x.op === "input" || x.op === "result") return sum;
+        if (x.op === "loop" || x.op === "while") return Number.POSITIVE_INFINITY;
+        return sum + 1 + (x.blocks ?? []).reduce((inner, b) => inner + sizeOf(b), 0);
+      }, 0);
+    return Math.max(1, Math.min(MAX_TURNS, Math.floor(MAX_ROUND / (sizeOf(test) + sizeOf(body)))));
   }
 
   #stored(x: Scalar): string {

@@ -10,7 +10,8 @@ const CONTEXT_LINES = 2;
 const WIDTH = 100; // columns of code shown; minified code has lines of thousands
 
 /**
- * The line of `position` between up to two lines before and one after, and a caret:
+ * The line of `position` between up to two lines before and one after, and a caret, or a run of `length` of them as far
+ * as the line goes:
  * ```
  *   2 |   const y = x.mul(2);
  * > 3 |   return y ? x : zero;
@@ -18,7 +19,7 @@ const WIDTH = 100; // columns of code shown; minified code has lines of thousand
  * ```
  * Lines that are too long are cut to a window around the caret. Empty where the text has no such line.
  */
-export function codeFrame(text: string, position: TextPosition): string {
+export function codeFrame(text: string, position: TextPosition, length = 1): string {
   const lines = text.split(/\r\n|[\n\r\u2028\u2029]/);
   const at = position.line - 1;
   if (lines[at] === undefined) return "";
@@ -32,7 +33,10 @@ export function codeFrame(text: string, position: TextPosition): string {
     const n = first + i;
     const code = clip(line, n === at ? left : 0);
     rows.push(`${n === at ? ">" : " "} ${String(n + 1).padStart(gutter)} | ${code}`.trimEnd());
-    if (n === at) rows.push(`  ${" ".repeat(gutter)} | ${caretPadding(line, left, position.column - 1)}^`);
+    if (n !== at) return;
+    const rest = Math.min(line.trimEnd().length, left + WIDTH) - (position.column - 1);
+    const carets = "^".repeat(Math.max(1, Math.min(length, rest)));
+    rows.push(`  ${" ".repeat(gutter)} | ${caretPadding(line, left, position.column - 1)}${carets}`);
   });
   return rows.join("\n");
 }

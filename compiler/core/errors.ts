@@ -25,6 +25,29 @@ export class FileError extends LanewiseError {
   override name = "FileError";
 }
 
+/** A value whose type is not that of the parameter or state it is for. */
+export interface Misfit {
+  readonly name: string;
+  /** The type of the value, such as `f32[3]`. */
+  readonly seen: string;
+  readonly wanted: string;
+}
+
+/** Values that are not those of a module's parameters and states: names that are missing or unexpected, other types. */
+export class StateDictError extends LanewiseError {
+  override name = "StateDictError";
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+  readonly misfits: readonly Misfit[];
+
+  constructor(message: string, faults: Pick<StateDictError, "missing" | "unexpected" | "misfits">) {
+    super(message);
+    this.missing = faults.missing;
+    this.unexpected = faults.unexpected;
+    this.misfits = faults.misfits;
+  }
+}
+
 /** A traced function did something whose outcome is only known when the kernel runs. */
 export class TraceError extends LanewiseError {
   override name = "TraceError";

@@ -1,12 +1,11 @@
 // Refuses functions that use a traced value where JavaScript does not ask us: truthiness, identity, indexing.
-import { codeFrame, indentLines, positionAt } from "../core/code-frame.js";
+import { indentLines } from "../core/code-frame.js";
 import { TraceError } from "../core/errors.js";
 import type { Path } from "../core/tree.js";
 import type { Location } from "../ir/graph.js";
-import { captureLocation, showFile, showLocation } from "../trace/location.js";
 import { findHazards, type Hazard } from "./hazards.js";
-import { originOf } from "./origin.js";
-import { resolveScopes, type Scopes } from "./scopes.js";
+import { showPlace } from "./place.js";
+import { scopesIn, unlessTooDeep } from "./scopes.js";
 import { type AnyFunction, type FunctionSource, functionSource } from "./source.js";
 import { type IsTraced, Values } from "./values.js";
 
@@ -41,23 +40,17 @@ interface Finding {
   readonly hazard: Hazard | undefined;
 }
 
-interface Analysis {
-  /** `undefined` for code nested too deep to walk. */
-  readonly scopes: Scopes | undefined;
-  readonly findings: Finding[];
-}
-
-const analyses = new WeakMap<FunctionSource, Analysis>();
+const findingsOf = new WeakMap<FunctionSource, Finding[]>();
 const FINDINGS = 16; // kept per function
 
 function firstHazard(source: FunctionSource, options: LintOptions): Hazard | undefined {
-  let analysis = analyses.get(source);
-  if (!analysis) {
-    analysis = { scopes: unlessTooDeep(() => resolveScopes(source.node)), findings: [] };
-    analyses.set(source, analysis);
-  }
-  const { scopes, findings } = analysis;
+  const scopes = scopesIn(source);
   if (!scopes || scopes.dynamic) return undefined;
+  let findings = findingsOf.get(source);
+  if (!findings) {
+    findings = [];
+    findingsOf.set(source, findings);
+  }
 
   const isTraced: IsTraced = (index, path, as) => {
     if (options.staticParams?.has(index)) return false;
@@ -84,24 +77,14 @@ function distinct(answers: Finding["answers"]): Finding["answers"] {
   return [...new Map(answers.map((each) => [JSON.stringify(each.question), each])).values()];
 }
 
-/** Code may be nested deeper than the stack is. */
-function unlessTooDeep<T>(walk: () => T): T | undefined {
-  try {
-    return walk();
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
-}
-
 // ---------------------------------------------------------------------------------------------------------------------
 
 function describe(fn: AnyFunction, source: FunctionSource, hazard: Hazard, location: Location | undefined): string {
-  const start = hazard.node.start - source.shift;
-  const value = snippet(source.text.slice(start, hazard.node.end - source.shift));
+  const { start, end } = hazard.node;
+  const value = snippet(source.text.slice(start - source.shift, end - source.shift));
   return [
     `${hazard.construct}: ${verdict(hazard, value)}`,
-    ...place(fn, source.text, start, location),
+    showPlace(fn, source, start, end, location),
     `  hint: ${hint(hazard, value)}`,
     ...(hazard.kind === "truth" && hazard.isParameter ? [indentLines(flagHint(value), "        ")] : []),
   ].join("\n");
@@ -146,23 +129,6 @@ function hint({ kind, construct }: Hazard, value: string): string {
 
 const flagHint = (value: string): string =>
   `to ask whether it was given, write ${value} !== undefined\na flag is captured by the function or listed in staticArgnums`;
-
-/** The author's own line where it can be found; else the function's text as Node has it, and who asked for the trace. */
-function place(fn: AnyFunction, text: string, start: number, location: Location | undefined): string[] {
-  const origin = originOf(fn, text, start);
-  if (origin) {
-    const at = `${showFile(origin.file)}:${origin.line}:${origin.column}`;
-    const frame = origin.text === undefined ? "" : codeFrame(origin.text, origin);
-    return [`  at ${fn.name ? `${fn.name} (${at})` : at}`, ...(frame ? [indentLines(frame, "  ")] : [])];
-  }
-  const position = positionAt(text, start);
-  const source = (location ?? captureLocation())?.source;
-  return [
-    `  in ${fn.name ? `function ${fn.name}` : "an anonymous function"}, line ${position.line} of its text`,
-    indentLines(codeFrame(text, position), "  "),
-    ...(source ? [`  traced at ${showLocation(source)}`] : []),
-  ];
-}
 
 /** A piece of code on one line, cut where it is long. */
 function snippet(code: string): string {

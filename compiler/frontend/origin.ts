@@ -1,115 +1,174 @@
 // Where a piece of a function's text stands in the file its author wrote, through V8's inspector and source maps.
 import { readFileSync } from "node:fs";
-import type { Debugger, Runtime, Session } from "node:inspector";
-import { createRequire, SourceMap } from "node:module";
+import { SourceMap } from "node:module";
 import { dirname, isAbsolute } from "node:path";
-import process from "node:process";
+import { setImmediate } from "node:timers";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { positionAt, type TextPosition } from "../core/code-frame.js";
+import type { TextPosition } from "../core/code-frame.js";
+import { readScript, type Script, type ScriptPosition, scriptPositionOf } from "./inspector.js";
 import type { AnyFunction } from "./source.js";
 
 /** A position in a file, and the text of that file where it can be had. */
-interface Origin extends TextPosition {
+export interface Origin extends TextPosition {
   readonly file: string;
   readonly text: string | undefined;
 }
 
-/**
- * The origin of `offset` in `text`, the own text of `fn`. Costs some 30 ms, so it is asked for only when an error is
- * made. `undefined` where the inspector is not to be had or does not know the function.
- */
-export function originOf(fn: AnyFunction, text: string, offset: number): Origin | undefined {
-  try {
-    const script = scriptOf(fn);
-    // V8 says where the parameters are; the text begins at or before them
-    const start = script.source.lastIndexOf(text, script.offset);
-    if (start < 0 || start + text.length <= script.offset) return undefined;
-    const generated = positionAt(script.source, start + offset);
-    const mapped = script.map ? originalOf(script, script.map, generated) : undefined;
-    if (mapped) return mapped;
-    return script.url === "" ? undefined : { ...generated, file: toPath(script.url), text: script.source };
-  } catch {
-    return undefined; // no inspector in this build, not permitted, or a source map that is none
+/** Where the text of one function stands. Asks nobody until it is asked itself. */
+export class Anchor {
+  #fn: AnyFunction | undefined;
+  readonly #text: string;
+  #position: ScriptPosition | undefined;
+  #start: number | undefined; // of the text in its script; -1 where it is not found there
+
+  constructor(fn: AnyFunction, text: string) {
+    this.#fn = fn;
+    this.#text = text;
+  }
+
+  /** Lets go of the function, after a look of some 0.1 ms at where it stands. */
+  settle(): void {
+    if (this.#fn) this.#position = scriptPositionOf(this.#fn);
+    this.#fn = undefined;
+  }
+
+  /**
+   * The origin of `offset` in the text. The first in a script costs some 30 ms. `undefined` where the inspector is not
+   * to be had or does not know the function.
+   */
+  originOf(offset: number): Origin | undefined {
+    try {
+      this.settle();
+      const script = this.#position && openScript(this.#position.scriptId);
+      if (!script) return undefined;
+      this.#start ??= startIn(script, this.#position!, this.#text);
+      return this.#start < 0 ? undefined : script.originOf(this.#start + offset);
+    } catch {
+      return undefined; // a source map that is none
+    }
   }
 }
 
-interface Script {
-  readonly url: string;
-  readonly source: string;
-  /** Where the function is, in `source`. */
-  readonly offset: number;
-  readonly map: string | undefined;
+const anchors = new WeakMap<AnyFunction, Anchor>();
+
+/** The anchor of `fn`, whose own text is `text`. */
+export function anchorOf(fn: AnyFunction, text: string): Anchor {
+  let anchor = anchors.get(fn);
+  if (!anchor) {
+    anchor = new Anchor(fn, text);
+    anchors.set(fn, anchor);
+  }
+  return anchor;
 }
 
-// The only text we ever evaluate. The function to look at stands there for the moment; `process` is one object for all
-// contexts of a thread, where `globalThis` is not.
-const HANDLE = Symbol.for("lanewise.inspected");
-const READ_HANDLE = 'process[Symbol.for("lanewise.inspected")]';
+/** The whole text of a script. Costs as much as an origin. */
+export const textOfScript = (scriptId: string): string | undefined => openScript(scriptId)?.source;
 
-/** The script of `fn` by a session with the inspector of this same thread; nothing is paused. */
-function scriptOf(fn: AnyFunction): Script {
-  const inspector = createRequire(import.meta.url)("node:inspector") as typeof import("node:inspector");
-  const session = new inspector.Session();
-  session.connect();
-  const holder = process as { [HANDLE]?: AnyFunction };
-  try {
-    holder[HANDLE] = fn;
-    const { result } = ask<Runtime.EvaluateReturnType>(session, "Runtime.evaluate", { expression: READ_HANDLE });
-    const properties = ask<Runtime.GetPropertiesReturnType>(session, "Runtime.getProperties", {
-      objectId: result.objectId,
-      ownProperties: true,
-    });
-    const place = properties.internalProperties?.find((each) => each.name === "[[FunctionLocation]]")?.value;
-    const { scriptId, lineNumber, columnNumber = 0 } = place!.value as Debugger.Location;
+/** The script in which `fn` stands, and where in it the parameters of `fn` begin. Costs as much as an origin. */
+export function scriptTextOf(fn: AnyFunction): { readonly text: string; readonly parameters: number } | undefined {
+  const position = scriptPositionOf(fn);
+  const script = position && openScript(position.scriptId);
+  return script && { text: script.source, parameters: script.offsetOf(position) };
+}
 
-    let parsed: Debugger.ScriptParsedEventDataType | undefined;
-    session.on("Debugger.scriptParsed", ({ params }) => {
-      if (params.scriptId === scriptId) parsed = params;
-    });
-    ask(session, "Debugger.enable", {}); // tells all scripts, before it returns
-    const { scriptSource } = ask<Debugger.GetScriptSourceReturnType>(session, "Debugger.getScriptSource", { scriptId });
-    const { url, sourceMapURL, startLine, startColumn } = parsed!;
-    const column = lineNumber === startLine ? columnNumber - startColumn : columnNumber;
-    const offset = lineStart(scriptSource, lineNumber - startLine) + column;
-    return { url, source: scriptSource, offset, map: sourceMapURL || undefined };
-  } finally {
-    delete holder[HANDLE];
-    session.disconnect();
+/** V8 says where the parameters are; the text begins at or before them. */
+function startIn(script: OpenScript, position: ScriptPosition, text: string): number {
+  const parameters = script.offsetOf(position);
+  const start = script.source.lastIndexOf(text, parameters);
+  return start + text.length > parameters ? start : -1;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+const open = new Map<string, OpenScript | undefined>();
+
+/** Scripts are long, and errors come one at a time: they are kept until the event loop turns. */
+function openScript(scriptId: string): OpenScript | undefined {
+  if (!open.has(scriptId)) {
+    if (open.size === 0) setImmediate(() => open.clear()).unref();
+    const script = readScript(scriptId);
+    open.set(scriptId, script && new OpenScript(script));
+  }
+  return open.get(scriptId);
+}
+
+/** A script with its lines counted and its source map read. */
+class OpenScript {
+  readonly #script: Script;
+  readonly #starts: readonly number[]; // offsets of its lines
+  #original: Original | null | undefined; // null: there is no map
+
+  constructor(script: Script) {
+    this.#script = script;
+    this.#starts = lineStarts(script.source);
+  }
+
+  get source(): string {
+    return this.#script.source;
+  }
+
+  offsetOf({ line, column }: ScriptPosition): number {
+    const { startLine, startColumn } = this.#script;
+    return this.#starts[line - startLine]! + column - (line === startLine ? startColumn : 0);
+  }
+
+  originOf(offset: number): Origin | undefined {
+    const { url, source, mapUrl, startLine, startColumn } = this.#script;
+    const index = this.#starts.findLastIndex((start) => start <= offset);
+    const start = this.#starts[index]!;
+    const shift = index === 0 ? startColumn : 0;
+    const generated = { line: startLine + index + 1, column: offset - start + shift + 1 };
+    if (this.#original === undefined) this.#original = mapUrl ? new Original(mapUrl, url) : null;
+    const code = shifted(source.slice(start, this.#starts[index + 1]), 0, shift);
+    const mapped = this.#original?.originOf(generated, code);
+    if (mapped || url === "") return mapped;
+    return { ...generated, file: toPath(url), text: shifted(source, startLine, startColumn) };
   }
 }
 
-/** Sessions of the own thread answer before `post` returns. */
-function ask<Result>(session: Session, method: string, params: object): Result {
-  let answer: Result | undefined;
-  let failure: Error | null = null;
-  session.post(method, params, (error: Error | null, result?: object) => {
-    failure = error;
-    answer = result as Result;
-  });
-  if (failure) throw failure;
-  return answer!;
+/** The text in its file: behind `lines` and `columns` of other text, or without what a loader put before it. */
+const shifted = (text: string, lines: number, columns: number): string =>
+  columns < 0 ? text.slice(-columns) : "\n".repeat(lines) + " ".repeat(columns) + text;
+
+function lineStarts(text: string): number[] {
+  const starts = [0];
+  for (const end of text.matchAll(/\r\n|[\n\r\u2028\u2029]/g)) starts.push(end.index + end[0].length);
+  return starts;
 }
 
-/** Offset at which the line `line`, counted from 0, starts. */
-function lineStart(text: string, line: number): number {
-  const ends = /\r\n|[\n\r\u2028\u2029]/g;
-  for (let i = 0; i < line; i++) ends.test(text);
-  return ends.lastIndex;
-}
+/** What a source map says, whether it is inline or a file. */
+class Original {
+  readonly #payload: ConstructorParameters<typeof SourceMap>[0];
+  readonly #map: SourceMap;
+  readonly #base: string;
 
-/** Through the script's own source map, whether inline or a file. */
-function originalOf(script: Script, mapUrl: string, generated: TextPosition): Origin | undefined {
-  const inline = /^data:application\/json[^,]*?(;base64)?,(.*)$/s.exec(mapUrl);
-  const base = inline ? script.url : new URL(mapUrl, script.url).href;
-  const json = inline
-    ? Buffer.from(decodeURIComponent(inline[2]!), inline[1] ? "base64" : "utf8").toString()
-    : readFileSync(fileURLToPath(base), "utf8");
-  const payload = JSON.parse(json) as ConstructorParameters<typeof SourceMap>[0];
-  const entry = new SourceMap(payload).findEntry(generated.line - 1, generated.column - 1);
-  if (!("originalSource" in entry) || entry.originalSource === undefined) return undefined;
-  const file = resolveSource(`${payload.sourceRoot ?? ""}${entry.originalSource}`, base);
-  const text = payload.sourcesContent?.[payload.sources.indexOf(entry.originalSource)] ?? readText(file);
-  return { file, text, line: entry.originalLine + 1, column: entry.originalColumn + 1 };
+  constructor(mapUrl: string, scriptUrl: string) {
+    const inline = /^data:application\/json[^,]*?(;base64)?,(.*)$/s.exec(mapUrl);
+    this.#base = inline ? scriptUrl : new URL(mapUrl, scriptUrl).href;
+    const json = inline
+      ? Buffer.from(decodeURIComponent(inline[2]!), inline[1] ? "base64" : "utf8").toString()
+      : readFileSync(fileURLToPath(this.#base), "utf8");
+    this.#payload = JSON.parse(json) as ConstructorParameters<typeof SourceMap>[0];
+    this.#map = new SourceMap(this.#payload);
+  }
+
+  /** The origin of a position, of which `code` is the line. */
+  originOf(generated: TextPosition, code: string): Origin | undefined {
+    const entry = this.#map.findEntry(generated.line - 1, generated.column - 1);
+    if (!("originalSource" in entry) || entry.originalSource === undefined) return undefined;
+    const { sourceRoot = "", sources, sourcesContent } = this.#payload;
+    const file = resolveSource(`${sourceRoot}${entry.originalSource}`, this.#base);
+    const text = sourcesContent?.[sources.indexOf(entry.originalSource)] ?? readText(file);
+    const line = entry.originalLine + 1;
+    let column = entry.originalColumn + 1;
+    // the entry is the last one before the position; where the code between is the same, so is the way
+    const between = code.slice(entry.generatedColumn, generated.column - 1);
+    const original = text?.split(/\r\n|[\n\r\u2028\u2029]/)[line - 1];
+    if (entry.generatedLine === generated.line - 1 && original?.startsWith(between, column - 1)) {
+      column += between.length;
+    }
+    return { file, text, line, column };
+  }
 }
 
 function resolveSource(source: string, base: string): string {

@@ -1,7 +1,7 @@
 // Scopes of a function: its variables, everything assigned to each, and which variable an identifier means.
 import type { Function as AnyFunctionNode, AnyNode, Class, Identifier, Pattern } from "acorn";
 import type { Path } from "../core/tree.js";
-import type { FunctionNode } from "./source.js";
+import type { FunctionNode, FunctionSource } from "./source.js";
 
 /** One way in which a variable gets its value. */
 export type Definition =
@@ -26,18 +26,42 @@ export interface Scopes {
   readonly bindings: readonly Binding[];
   /** The variable an identifier means; `undefined` where it is declared outside the function. */
   bindingOf(identifier: AnyNode): Binding | undefined;
+  /** The identifiers that mean variables declared outside the function, in no order to rely on. */
+  readonly free: readonly Identifier[];
   /** Whether `with` or a direct `eval` makes the meaning of identifiers unknowable. */
   readonly dynamic: boolean;
 }
 
 const opaque: Definition = { kind: "opaque" };
 
+const known = new WeakMap<FunctionSource, Scopes | null>();
+
+/** The scopes of a function's source, resolved once. `undefined` for code nested deeper than the stack is. */
+export function scopesIn(source: FunctionSource): Scopes | undefined {
+  let scopes = known.get(source);
+  if (scopes === undefined) {
+    scopes = unlessTooDeep(() => resolveScopes(source.node)) ?? null;
+    known.set(source, scopes);
+  }
+  return scopes ?? undefined;
+}
+
+/** What `walk` gives; `undefined` where the code it walks is nested deeper than the stack is. */
+export function unlessTooDeep<T>(walk: () => T): T | undefined {
+  try {
+    return walk();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 /** Resolves the scopes of `root` and of all functions in it. Parameters of inner functions are opaque. */
 export function resolveScopes(root: FunctionNode): Scopes {
   const resolver = new Resolver();
   resolver.functionNode(root, undefined, (index) => ({ kind: "argument", index, path: [], optional: false }));
-  const { bindings, references, dynamic } = resolver;
-  return { bindings, bindingOf: (identifier) => references.get(identifier), dynamic };
+  const { bindings, references, free, dynamic } = resolver;
+  return { bindings, bindingOf: (identifier) => references.get(identifier), free, dynamic };
 }
 
 /** All nodes directly below `node`, in no order to rely on. */
@@ -91,6 +115,7 @@ class Scope {
 class Resolver {
   readonly bindings: Binding[] = [];
   readonly references = new Map<AnyNode, Binding>();
+  readonly free: Identifier[] = [];
   dynamic = false;
 
   functionNode(node: AnyFunctionNode, outer: Scope | undefined, parameter: (index: number) => Definition): void {
@@ -99,6 +124,7 @@ class Resolver {
       scope.declare(node.id.name, opaque); // its own name, which a parameter may hide
       scope = new Scope(scope, this.bindings);
     }
+    if (node.type !== "ArrowFunctionExpression") scope.declare("arguments", opaque);
     for (const pattern of node.params) for (const name of namesIn(pattern)) scope.declare(name);
     hoistVars(node.body as AnyNode, scope);
     node.params.forEach((pattern, index) => {
@@ -155,7 +181,10 @@ class Resolver {
       }
       case "CatchClause": {
         const inner = new Scope(scope, this.bindings);
-        for (const name of node.param ? namesIn(node.param) : []) inner.declare(name, opaque);
+        if (node.param) {
+          for (const name of namesIn(node.param)) inner.declare(name);
+          this.define(node.param, opaque, inner);
+        }
         this.visit(node.body, inner);
         return;
       }
@@ -202,6 +231,7 @@ class Resolver {
   refer(identifier: Identifier, scope: Scope): Binding | undefined {
     const binding = scope.find(identifier.name);
     if (binding) this.references.set(identifier, binding);
+    else this.free.push(identifier);
     return binding;
   }
 
@@ -290,7 +320,8 @@ function hoistVars(node: AnyNode, scope: Scope, depth = 0): void {
   for (const child of childrenOf(node)) hoistVars(child, scope, depth + 1);
 }
 
-function namesIn(pattern: Pattern): string[] {
+/** Names that a pattern declares. */
+export function namesIn(pattern: Pattern): string[] {
   switch (pattern.type) {
     case "Identifier":
       return [pattern.name];

@@ -12,6 +12,8 @@ import { InternalError } from "../core/errors.js";
  * - `cast` converts (float to integer truncates and saturates); `bitcast` keeps the bits.
  * - `keep` is the identity that compilers cannot see through: what is computed before it stays as it is written.
  * - `load` reads element `args[0]` of buffer `slot`; `store` writes `args[1]` there.
+ * - `array` is an array of `value` elements of the kernel's own, zeros at first; `get` reads element `args[1]` of array
+ *   `args[0]`, `set` writes `args[2]` there.
  * - `branch`, `loop`, `while` hold blocks; `result` is one of their values, `param` a loop's counter or carried value.
  * - `call` is a function whose WGSL comes from the user.
  * - `input` is a value from outside: an operand of an elementwise op, or a name of the template around the code.
@@ -51,6 +53,9 @@ export type ScalarOpName =
   | "keep"
   | "load"
   | "store"
+  | "array"
+  | "get"
+  | "set"
   | "branch"
   | "loop"
   | "while"
@@ -72,7 +77,7 @@ export interface Scalar {
   readonly op: ScalarOpName;
   readonly type: DType;
   readonly args: readonly Scalar[];
-  /** `const`: its value. */
+  /** `const`: its value; `array`: its size. */
   readonly value?: number;
   /** `input`: its number or name; `load`, `store`: the buffer; `result`, `param`: which one. */
   readonly slot?: number | string;
@@ -157,5 +162,7 @@ export function checkScalarTypes(x: Scalar): void {
   if (ofOneType.has(x.op) && a!.type !== b!.type) throw bad("operands of one type wanted");
   if (x.op === "select" && (a!.type !== "bool" || b!.type !== x.args[2]!.type)) throw bad("bool, T, T wanted");
   if ((x.op === "shl" || x.op === "shr") && b!.type !== "u32") throw bad("a u32 shift wanted");
+  if (x.op === "set" && (a!.op !== "array" || b!.type !== "u32" || x.args[2]!.type !== x.type))
+    throw bad("an array, a u32 index and an element wanted");
   if (ofFloats.has(x.op) && x.args.some((y) => y.type !== "f32")) throw bad("f32 wanted");
 }

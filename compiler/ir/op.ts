@@ -92,6 +92,26 @@ export interface Sample {
 /** The calls an op is tested with, for each of its dtypes. */
 export type Samples = readonly Sample[];
 
+/** An element of the first operand that is written over, and by what. */
+export interface Overwrite {
+  readonly at: Position;
+  /** Nothing is written unless it holds; `at` lies in the array all the same. */
+  readonly inside?: Scalar;
+  value(old: Scalar): Scalar;
+}
+
+/**
+ * For ops whose result is the first operand with elements written over, one for each element of the second operand, in
+ * their order: what the one at `at` of the second operand does.
+ */
+type WriteRule = (
+  b: ScalarBuilder,
+  at: Position,
+  operand: (k: number, at: Position) => Scalar,
+  inputs: readonly Aval[],
+  params: Params,
+) => Overwrite;
+
 export interface ElementwiseOp extends OpBase {
   readonly kind: "elementwise";
   /** The value of one element, the same on every backend. */
@@ -128,6 +148,7 @@ export interface ViewOp extends OpBase {
     params: Params,
   ): Scalar;
   cpu(inputs: readonly NDArray[], params: Params, context: CpuContext, output: Aval): NDArray;
+  readonly writes?: WriteRule;
   /** The result holds the operand's elements in the operand's order (reshape and kin). */
   readonly keepsOrder?: boolean;
   /** Each element of the result comes from one of the operands, if from any, and no other element is looked at. */
@@ -216,6 +237,8 @@ export interface OpaqueOp extends OpBase {
   /** Its WGSL comes from the user, and so do mistakes in it. */
   readonly isUsers?: boolean;
   cpu(inputs: readonly NDArray[], params: Params, context: CpuContext, outputs: readonly Aval[]): NDArray[];
+  /** How one lane computes the (only) result in an array of its own. */
+  readonly writes?: WriteRule;
   /** Results that hold no elements need not be written. */
   kernels(inputs: readonly Aval[], outputs: readonly Aval[], params: Params, limits: DeviceLimits): OpaqueKernels;
 }
@@ -264,13 +287,16 @@ export interface SwitchParams {
 /**
  * Operands: `consts` values that stay, then the carry. `cond` takes them all and gives a bool; `body` takes them all
  * and gives the next carry, which are also the results. With `lanes` > 0 the condition has that many axes, which are the
- * leading ones of every carried value, and each lane keeps its carry as soon as its own condition is false.
+ * leading ones of every carried value, and each lane keeps its carry as soon as its own condition is false, or after
+ * `maxSteps` turns.
  */
 export interface WhileParams {
   readonly cond: Graph;
   readonly body: Graph;
   readonly consts: number;
   readonly lanes: number;
+  /** So many turns at most; no bound without it. */
+  readonly maxSteps?: number;
 }
 
 /**

@@ -69,7 +69,7 @@ export const xor = binary("xor", { takes: bits, scalar: (b, x, y) => (x.type ===
 /** Logical not; of all bits for integers. */
 export const not = unary("not", { takes: bits, scalar: (b, x) => b.not(x) });
 
-const selectOp = register<ElementwiseOp>({
+export const selectOp = register<ElementwiseOp>({
   name: "select",
   kind: "elementwise",
   typeOf: (inputs) => {
@@ -104,7 +104,7 @@ const selectOp = register<ElementwiseOp>({
 export const select = (condition: Operand, yes: Operand, no: Operand): Tensor =>
   bindOne(selectOp, [condition, yes, no]);
 
-const castOp = register<ElementwiseOp>({
+export const castOp = register<ElementwiseOp>({
   name: "cast",
   kind: "elementwise",
   typeOf: ([x], params) => [aval((params as { dtype: DType }).dtype, x!.shape)],

@@ -41,7 +41,7 @@ const fillOf = ({ mode, fill: value }: GatherParams, dtype: DType): number | und
   mode === "fill" ? (value ?? nothing[dtype]) : undefined;
 
 /** A coordinate inside an axis of size n, nearest to the index; and whether the index was one. */
-function coordinate(b: ScalarBuilder, index: Scalar, n: number): { coord: Scalar; inside: Scalar } {
+export function coordinate(b: ScalarBuilder, index: Scalar, n: number): { coord: Scalar; inside: Scalar } {
   const clamped = b.min(index.type === "i32" ? b.max(index, b.i32(0)) : index, b.const(n - 1, index.type));
   // a negative index is a large one in u32
   return { coord: b.cast(clamped, "u32"), inside: b.lt(b.cast(index, "u32"), b.u32(n)) };

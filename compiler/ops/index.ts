@@ -8,7 +8,7 @@ export * from "./compare.js";
 export * from "./contract.js";
 export { scanArrays } from "./control/scan.js";
 export { switchBranches } from "./control/switch.js";
-export { whileHolds } from "./control/while.js";
+export { isSteps, MAX_STEPS, whileHolds } from "./control/while.js";
 export * from "./convolve.js";
 export * from "./cumulative.js";
 export * from "./custom.js";

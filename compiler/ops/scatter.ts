@@ -5,7 +5,17 @@ import { DTypeError, InternalError, ShapeError } from "../core/errors.js";
 import type { NDArray } from "../core/ndarray.js";
 import { type Shape, sizeOf } from "../core/shape.js";
 import { literal } from "../ir/graph.js";
-import { type CpuContext, type OpaqueOp, type Params, register, type Sample, shaped } from "../ir/op.js";
+import {
+  type CpuContext,
+  type OpaqueOp,
+  type Overwrite,
+  type Params,
+  register,
+  type Sample,
+  shaped,
+} from "../ir/op.js";
+import { Position } from "../ir/position.js";
+import type { Scalar, ScalarBuilder } from "../ir/scalar.js";
 import type { Batched } from "../trace/rules.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { withPlace } from "../trace/trace.js";
@@ -13,7 +23,7 @@ import { add, div, mul } from "./arithmetic.js";
 import { broadcast, fill, lanesAt, reshape } from "./axes.js";
 import { cast, eq, select } from "./compare.js";
 import { bindOne, sumOf } from "./define.js";
-import { gather, lanesOf } from "./gather.js";
+import { coordinate, gather, lanesOf } from "./gather.js";
 import {
   type Combine,
   checkIndexed,
@@ -89,6 +99,41 @@ function scatterOnCpu([x, updates, ...indices]: readonly NDArray[], params: Para
     }
   }
   return { dtype: x!.dtype, shape: x!.shape, data };
+}
+
+const inLane: Record<Combine, (b: ScalarBuilder, old: Scalar, update: Scalar) => Scalar> = {
+  set: (_b, _old, update) => update,
+  add: (b, old, update) => b.add(old, update),
+  mul: (b, old, update) => b.mul(old, update),
+  min: (b, old, update) => b.min(old, update),
+  max: (b, old, update) => b.max(old, update),
+};
+
+function overwrite(
+  b: ScalarBuilder,
+  at: Position,
+  operand: (k: number, at: Position) => Scalar,
+  [x, , ...indices]: readonly Aval[],
+  params: Params,
+): Overwrite {
+  const p = params as ScatterParams;
+  const s = indexed(x!, indices[0]!, p);
+  const [lanes, before] = [s.batch.length, s.batch.length + s.outer.length];
+  let rest = before + s.inside.length;
+  const tuple = [...at.coords.slice(0, lanes), ...at.coords.slice(before, rest)];
+  let isInside = b.bool(true);
+  const coords = x!.shape.map((n, axis): Scalar => {
+    const k = p.axes.indexOf(axis);
+    if (k < 0) return at.coords[axis < before ? axis : rest++]!;
+    const { coord, inside } = coordinate(b, operand(k + 2, Position.at(b, indices[k]!.shape, tuple)), n);
+    isInside = b.and(isInside, inside);
+    return coord;
+  });
+  return {
+    at: Position.at(b, x!.shape, coords),
+    ...(p.mode === "drop" ? { inside: isInside } : {}),
+    value: (old) => inLane[p.combine](b, old, operand(1, at)),
+  };
 }
 
 function batchScatter(args: readonly Batched[], params: Params, size: number): Batched<Tensor> {
@@ -205,6 +250,7 @@ const scatterOp = register<OpaqueOp>({
     const isLong = sizeOf(indexed(x!, indices[0]!, p).inside) > FEW_UPDATES;
     return (isLong ? sortedScatterKernels : scatterKernels)(x!, indices, p, limits);
   },
+  writes: overwrite,
   batch: (args, params, size) => [batchScatter(args, params, size)],
   jvp: (tangents, operands, [y], params) => [scatterTangent(tangents, operands, y!, params)],
   transpose: ([ct], operands, types, params) => transposeScatter(ct!, operands, types, params),

@@ -188,7 +188,7 @@ function schedule(results: readonly Scalar[]): Scalar[] {
 }
 
 function checkElementwise(x: Scalar, argTypes: readonly DType[], wide: boolean): void {
-  if (["load", "store", "branch", "loop", "while", "result", "param", "call"].includes(x.op)) {
+  if (["load", "store", "array", "get", "set", "branch", "loop", "while", "result", "param", "call"].includes(x.op)) {
     throw new InternalError(`scalar ${x.op} in code that should be straight-line and elementwise`);
   }
   if (x.op === "input" && (typeof x.slot !== "number" || argTypes[x.slot] !== x.type)) {

@@ -29,11 +29,25 @@ let nearFrames = 8;
 
 const scripts = new Map<string, Script>();
 
+let interpreted: Location | undefined;
+
+/** Runs `work` for a piece of code that is interpreted: its place is the user's. Without a place, that of the stack is. */
+export function atPlace<T>(place: Location | undefined, work: () => T): T {
+  const outer = interpreted;
+  interpreted = place;
+  try {
+    return work();
+  } finally {
+    interpreted = outer;
+  }
+}
+
 /**
- * The user's place that is being executed: the innermost frame outside this package and outside Node.
- * Equal places give the same object. `undefined` where the stack shows no such frame.
+ * The user's place that is being executed: that of the code that is interpreted, else the innermost frame outside this
+ * package and outside Node. Equal places give the same object. `undefined` where the stack shows no such frame.
  */
 export function captureLocation(): Location | undefined {
+  if (interpreted) return interpreted;
   const { stackTraceLimit, prepareStackTrace } = Error;
   try {
     return findPlace(nearFrames, prepareStackTrace) ?? findPlace(FAR_FRAMES, prepareStackTrace);
@@ -211,11 +225,16 @@ const OWN = /^(?:compiler|library|runtime|cli|kernels|dist)\/|^index\.[cm]?[jt]s
 const packageRoot = slashes(toPath(import.meta.url)).replace(/(?:dist\/)?compiler\/trace\/location\.[cm]?[jt]s$/, "");
 
 /** Whether code of this file belongs to the user: neither Node's nor this package's. */
-export function isUserFile(file: string): boolean {
-  if (file.startsWith("node:")) return false;
-  const path = slashes(toPath(file));
-  if (path.includes("/node_modules/lanewise/")) return false; // also where a bundle carries us
-  return !(path.startsWith(packageRoot) && OWN.test(path.slice(packageRoot.length)));
+export const isUserFile = (file: string): boolean => !isNodeFile(file) && !isOwnFile(file);
+
+/** Whether code of this file is Node's own. */
+export const isNodeFile = (file: string): boolean => file.startsWith("node:");
+
+/** Whether code of this file is this package's own. */
+export function isOwnFile(file: string): boolean {
+  const path = slashes(toPath(file.replace(/[?#].*$/, ""))); // loaders add queries
+  if (path.includes("/node_modules/lanewise/")) return true; // also where a bundle carries us
+  return path.startsWith(packageRoot) && OWN.test(path.slice(packageRoot.length));
 }
 
 /** Forward slashes and a small drive letter, so that paths of one file are equal however they were written. */

@@ -170,8 +170,8 @@ declare module "../ir/op.js" {
     ): { readonly results: readonly Tensor[]; readonly tangents: readonly (Tensor | undefined)[] };
     /** Some operand is unknown. Missing where all results are unknown then. */
     partialEval?(eqn: Eqn, unknown: readonly boolean[], transforms: Transforms): PartialEqn;
-    /** In place of `transpose`: why there is no reverse mode, and the way out. */
-    readonly noReverse?: string;
+    /** Why there is no reverse mode with these params, and the way out; undefined where there is. */
+    noReverse?(params: Params): string | undefined;
     transpose?(
       cts: readonly (Tensor | undefined)[],
       operands: readonly (Operand | undefined)[],
@@ -179,6 +179,15 @@ declare module "../ir/op.js" {
       params: Params,
       transforms: Transforms,
     ): readonly (Tensor | undefined)[];
+    /** The Graphs that all others in the params follow from, where those are not all that there are. */
+    bodies?(params: Params): readonly Graph[];
+    /** Operands and params when Graphs in the place of `bodies` take `more` operands, in `graphs` behind the others. */
+    widen(
+      eqn: Eqn,
+      graphs: readonly Graph[],
+      more: readonly Atom[],
+      transforms: Transforms,
+    ): { readonly inputs: readonly Atom[]; readonly params: Params };
     /** The same equation without the results that nobody reads; they keep their variables. */
     prune?(eqn: Eqn, used: readonly boolean[]): Eqn;
     /** Names of axes that host functions in the params speak of. */

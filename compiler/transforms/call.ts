@@ -3,39 +3,17 @@
 import { type Aval, sameAval, showAval } from "../core/aval.js";
 import { DTypeError, LanewiseError, ShapeError, TraceError } from "../core/errors.js";
 import { type Flat, flatten, type Path, showPath, showTree, type TreeDef, unflatten } from "../core/tree.js";
-import { checkHazards } from "../frontend/lint.js";
+import { callTracedFunction, type FrontendOptions } from "../frontend/choose.js";
 import { functionSource, parameterNames } from "../frontend/source.js";
 import { fill } from "../ops/index.js";
-import { argument, isTensorLike, type TensorLike } from "../trace/create.js";
+import { argument, isTensorLike } from "../trace/create.js";
 import { hereText } from "../trace/here.js";
 import { type Staged, stage } from "../trace/stage.js";
 import type { Operand } from "../trace/tensor.js";
 import { Tensor } from "../trace/tensor.js";
 import { isLiteral } from "../trace/trace.js";
 import { observeTransform } from "./observe.js";
-
-/** Type of an argument of a transformed function: where the function has a tensor, anything like one is taken. */
-export type Arg<T> = T extends TensorLike
-  ? TensorLike
-  : T extends (...args: never[]) => unknown
-    ? T
-    : T extends object
-      ? { readonly [K in keyof T]: Arg<T[K]> }
-      : T;
-
-/** Type of a result: numbers come back as tensors. */
-export type Result<T> = T extends TensorLike
-  ? Tensor
-  : T extends (...args: never[]) => unknown
-    ? T
-    : T extends object
-      ? { [K in keyof T]: Result<T[K]> }
-      : T;
-
-export type Args<A extends readonly unknown[]> = { [K in keyof A]: Arg<A[K]> };
-
-// biome-ignore lint/suspicious/noExplicitAny: a function of any arguments; its types are kept by the callers' generics
-export type AnyFunction = (...args: any[]) => unknown;
+import type { AnyFunction } from "./types.js";
 
 export const nameOf = (fn: AnyFunction): string => fn.name || "anonymous function";
 
@@ -55,10 +33,22 @@ export const isLeaf = (x: unknown): boolean => x instanceof Tensor || ArrayBuffe
 /** Functions that transforms made, with the function each was made of. */
 const madeOf = new WeakMap<AnyFunction, AnyFunction>();
 
-/** Names `made` after the function it was made of by `transform`; its arguments are called as they are there. */
-export function nameAfter(made: AnyFunction, transform: string, fn: AnyFunction): void {
+/** For functions made of several: those behind the first. */
+const madeOfMore = new WeakMap<AnyFunction, readonly AnyFunction[]>();
+
+/**
+ * Names `made` after the function it was made of by `transform`; its arguments are called as they are there. `more` are
+ * functions like the first that it calls too.
+ */
+export function nameAfter(
+  made: AnyFunction,
+  transform: string,
+  fn: AnyFunction,
+  more: readonly AnyFunction[] = [],
+): void {
   Object.defineProperty(made, "name", { value: `${transform}(${nameOf(fn)})` });
   madeOf.set(made, fn);
+  if (more.length > 0) madeOfMore.set(made, more);
 }
 
 /** Name of an argument or of a leaf in it: `x`, `params.w[0]`; `arguments[2]` for one without a name. */
@@ -111,11 +101,9 @@ export function callTraced(
   return flattenResult(transform, fn, callChecked(fn, args));
 }
 
-/** Calls the user's function, whose own source is read first for what tracing cannot see. */
-export function callChecked(fn: AnyFunction, args: readonly unknown[]): unknown {
-  if (!madeOf.has(fn)) checkHazards(fn, { traced: (i, path) => entryAt(args[i], path) instanceof Tensor });
-  return fn(...args);
-}
+/** Calls the user's function, by running it or by interpreting its source. */
+export const callChecked = (fn: AnyFunction, args: readonly unknown[]): unknown =>
+  madeOf.has(fn) ? fn(...args) : callTracedFunction(fn, undefined, args);
 
 /** Traces `fn` on the types of its arguments. */
 export function stageCall(
@@ -134,8 +122,15 @@ export function stageCall(
   return staged;
 }
 
-/** Throws `LanewiseError` for an option that there is not. */
+/** Throws `LanewiseError` for an option that there is not, and for what are no options. */
 export function checkOptions(transform: string, options: object, known: readonly string[]): void {
+  const isObject = typeof options === "object" && options !== null;
+  if (!isObject || Array.isArray(options) || options instanceof Tensor) {
+    const seen = isObject ? (Array.isArray(options) ? "an array" : "a tensor") : String(options);
+    throw new LanewiseError(
+      `${transform}: ${seen} stands where options belong\n  give an object: { ${known[0]}: … }${hereText()}`,
+    );
+  }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
     const there = `${known.length === 1 ? "there is" : "there are"} ${known.join(", ")}`;
@@ -151,14 +146,18 @@ export interface Forwarding<A extends readonly unknown[] = never[], R = unknown>
 /** The module behind the function that stands for its `forward`. */
 const moduleOf = new WeakMap<AnyFunction, object>();
 
-const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
+export const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
   typeof x === "object" && x !== null && typeof (x as Forwarding).forward === "function";
 
-/** Throws `LanewiseError` unless `fn` is a function or a module; gives the function. */
-export function checkFunction(transform: string, fn: unknown): AnyFunction {
+/**
+ * Throws `LanewiseError` unless `fn` is a function or a module; gives the function, which reads its source by `frontend`
+ * where that is given.
+ */
+export function checkFunction(transform: string, fn: unknown, frontend?: FrontendOptions): AnyFunction {
   if (isForwarding(fn)) {
     const module = fn;
-    const forward = (...args: unknown[]): unknown => module.forward(...args);
+    const forward = (...args: unknown[]): unknown =>
+      callTracedFunction(module.forward as AnyFunction, module, args, frontend);
     Object.defineProperty(forward, "name", { value: module.constructor.name });
     madeOf.set(forward, module.forward as AnyFunction);
     moduleOf.set(forward, module);
@@ -170,18 +169,29 @@ export function checkFunction(transform: string, fn: unknown): AnyFunction {
         `${transform}: the class ${fn.name} itself was given, but a module is wanted\n  make one: ${transform}(new ${fn.name}(…))${hereText()}`,
       );
     }
-    return fn as AnyFunction;
+    if (!frontend || madeOf.has(fn as AnyFunction)) return fn as AnyFunction;
+    const read = (...args: unknown[]): unknown => callTracedFunction(fn as AnyFunction, undefined, args, frontend);
+    Object.defineProperty(read, "name", { value: fn.name });
+    madeOf.set(read, fn as AnyFunction);
+    return read;
+  }
+  if (Array.isArray(fn)) {
+    throw new LanewiseError(
+      `${transform}: an array given, but a function or a module is wanted\n  vmap makes one model of many: ${transform}(vmap([…]))${hereText()}`,
+    );
   }
   throw new LanewiseError(`${transform}: ${typeof fn} given, but a function or a module is wanted`);
 }
 
 /**
- * Plain fields of a module and of those in it as text, such as whether it trains: they are part of what was traced. Empty
- * for functions.
+ * Plain fields of a module and of those in it as text, such as whether it trains: they are part of what was traced. Of a
+ * function that transforms made, those of the modules it was made of; empty for functions.
  */
 export function fieldsKey(fn: AnyFunction): string {
   const module = moduleOf.get(fn);
-  return module ? showFields(module, new Set()) : "";
+  if (module) return showFields(module, new Set());
+  const inner = madeOf.get(fn);
+  return inner ? [inner, ...(madeOfMore.get(fn) ?? [])].map(fieldsKey).join(";") : "";
 }
 
 function showFields(x: object, seen: Set<object>): string {
@@ -189,17 +199,26 @@ function showFields(x: object, seen: Set<object>): string {
   seen.add(x);
   return Object.entries(x)
     .map(([key, value]: [string, unknown]) => {
-      if (value instanceof Tensor || typeof value === "function") return "";
+      if (value instanceof Tensor) return "trainable" in value ? `${key}=${String(value.trainable)}` : "";
+      if (typeof value === "function") return "";
       if (typeof value !== "object" || value === null) return `${key}=${typeof value}:${String(value)}`;
+      // data, such as a training set: too long to read at every call
+      if (ArrayBuffer.isView(value)) return `${key}=${numberOf(value)}`;
       return `${key}{${showFields(value, seen)}}`;
     })
     .filter((text) => text !== "")
     .join(",");
 }
 
-/** What lies at `path` below a tree. */
-function entryAt(tree: unknown, path: Path): unknown {
-  return path.reduce<unknown>((x, key) => (x as Record<string | number, unknown> | undefined)?.[key], tree);
+const numbers = new WeakMap<object, number>();
+let numbered = 0;
+
+/** Another number for each object. */
+function numberOf(x: object): number {
+  const known = numbers.get(x);
+  if (known !== undefined) return known;
+  numbers.set(x, ++numbered);
+  return numbered;
 }
 
 /** A result taken apart: numbers and booleans as constants. */

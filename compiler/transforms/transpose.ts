@@ -57,8 +57,9 @@ function transposeEqn(
   operands: readonly (Operand | undefined)[],
 ): readonly (Tensor | undefined)[] {
   const types = inputs.map((x) => x.aval);
-  if (op.kind === "region" && op.noReverse !== undefined)
-    throw new TraceError(`grad: ${op.noReverse}${location?.source ? `\n  at ${showLocation(location)}` : hereText()}`);
+  const hindrance = op.kind === "region" ? op.noReverse?.(params) : undefined;
+  if (hindrance !== undefined)
+    throw new TraceError(`grad: ${hindrance}${location?.source ? `\n  at ${showLocation(location)}` : hereText()}`);
   if (!op.transpose) throw new InternalError(`transpose: op ${op.name} has no rule`);
   if (op.kind === "region") return op.transpose(cts, operands, types, params, transforms);
   if (op.kind === "opaque") return op.transpose(cts, operands, types, params);

@@ -2,34 +2,19 @@
 import { showAval } from "../core/aval.js";
 import { LanewiseError, ShapeError } from "../core/errors.js";
 import { broadcastPrefix, PrefixError, showPath, type TreeDef } from "../core/tree.js";
+import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../frontend/choose.js";
 import { hereText } from "../trace/here.js";
 import type { Tensor } from "../trace/tensor.js";
 import { type Lanes, type OutAxis, vmapCall } from "./batch.js";
-import {
-  type AnyFunction,
-  type Args,
-  callTraced,
-  checkFunction,
-  type FlatArgs,
-  type Forwarding,
-  flattenArgs,
-  nameAfter,
-  nameOf,
-  type Result,
-} from "./call.js";
+import { callTraced, checkFunction, type FlatArgs, type Forwarding, flattenArgs, nameAfter, nameOf } from "./call.js";
 import { ensembleCall } from "./ensemble.js";
+import type { AnyFunction, Args, Axes, AxesOf, Fitting, InAxes, InAxesOf, Result } from "./types.js";
 
-/** Where batch axes are: an axis (negative ones count from the end), null for "not mapped", or a tree of these. */
-export type Axes = number | null | readonly Axes[] | { readonly [key: string]: Axes };
-
-/** Batch axes of the arguments: one for all, or an array with one entry per argument, each a tree prefix of it. */
-export type InAxes = number | null | readonly Axes[];
-
-export interface VmapOptions {
+export interface VmapOptions<I = InAxes, O = Axes> extends FrontendOptions {
   /** Batch axes of the arguments. Default 0. */
-  readonly inAxes?: InAxes;
+  readonly inAxes?: I;
   /** Where results get their batch axis; a tree prefix of the result. Default 0. */
-  readonly outAxes?: Axes;
+  readonly outAxes?: O;
   /** Number of lanes; needed when every `inAxes` is null. */
   readonly axisSize?: number;
   /**
@@ -53,19 +38,25 @@ export interface VmapOptions {
  */
 export function vmap<A extends unknown[], R>(
   fn: (...args: A) => R,
-  inAxes?: InAxes | VmapOptions,
-  outAxes?: Axes,
+  inAxes?: Mapping<A, R>,
+  outAxes?: NoInfer<AxesOf<R>>,
 ): (...args: Args<A>) => Result<R>;
 export function vmap<A extends unknown[], R>(
   model: Forwarding<A, R> | Models<A, R>,
-  inAxes?: InAxes | VmapOptions,
-  outAxes?: Axes,
+  inAxes?: Mapping<A, R>,
+  outAxes?: NoInfer<AxesOf<R>>,
 ): (...args: Args<A>) => Result<R>;
+// axes that are only known when the program runs, and trees of axes for generic functions
+export function vmap<F extends Mappable, const I extends InAxes | VmapOptions, const O extends Axes = 0>(
+  fn: F,
+  inAxes: Open<I, ArgsOf<F>, ResultOf<F>>,
+  ...outAxes: [] | [O & Fitting<O, AxesOf<ResultOf<F>>>]
+): (...args: Args<ArgsOf<F>>) => Result<ResultOf<F>>;
 export function vmap(fn: unknown, inAxes?: InAxes | VmapOptions, outAxes?: Axes): (...args: unknown[]) => unknown {
   const options = readOptions(inAxes, outAxes);
   const models = modelsIn(fn);
   if (models) return vmapModels(models, options);
-  const target = checkFunction("vmap", fn);
+  const target = checkFunction("vmap", fn, options.frontend);
   const mapped = (...args: unknown[]): unknown => {
     const flat = flattenArgs("vmap", target, args);
     const lanes = lanesOf(target, flat, args.length, options);
@@ -81,6 +72,36 @@ export function vmap(fn: unknown, inAxes?: InAxes | VmapOptions, outAxes?: Axes)
   nameAfter(mapped, "vmap", target);
   return mapped;
 }
+
+/** What the second argument of `vmap` may be for a function of arguments A and result R. */
+type Mapping<A extends readonly unknown[], R> = NoInfer<InAxesOf<A> | VmapOptions<InAxesOf<A>, AxesOf<R>>>;
+
+// biome-ignore lint/suspicious/noExplicitAny: modules of any arguments, as in AnyFunction
+type AnyArgs = any[];
+type Mappable = AnyFunction | Forwarding<AnyArgs> | Models<AnyArgs, unknown>;
+type FunctionOf<F> =
+  F extends Models<AnyArgs, unknown>
+    ? F extends readonly (infer M)[]
+      ? FunctionOf<M>
+      : F extends { readonly items: readonly (infer M)[] }
+        ? FunctionOf<M>
+        : never
+    : F extends Forwarding<AnyArgs>
+      ? F["forward"]
+      : F;
+type ArgsOf<F> = FunctionOf<F> extends (...args: infer A) => unknown ? A : never;
+type ResultOf<F> = FunctionOf<F> extends (...args: never[]) => infer R ? R : never;
+
+/** The second argument, of type I, where it may fit; an option that there is not is refused here too. */
+type Open<I, A extends readonly unknown[], R> = [I] extends [InAxes]
+  ? I & Fitting<I, InAxesOf<A>>
+  : I extends number | null | readonly unknown[]
+    ? never
+    : I extends VmapOptions<infer J, infer O>
+      ? [keyof I] extends [keyof VmapOptions]
+        ? I & VmapOptions<Fitting<J, InAxesOf<A>>, Fitting<O, AxesOf<R>>>
+        : never
+      : never;
 
 /** Modules that are alike: an array of them, or a module that is a list. */
 export type Models<A extends readonly unknown[], R> =
@@ -100,7 +121,7 @@ const isModuleList = (x: unknown): x is { readonly items: readonly unknown[] } =
 /** Each of `models` in its own lane. */
 function vmapModels(models: readonly unknown[], options: ReadOptions): (...args: unknown[]) => unknown {
   const count = models.length;
-  const functions = models.map((model) => checkFunction("vmap", model));
+  const functions = models.map((model) => checkFunction("vmap", model, options.frontend));
   const [first] = functions as [AnyFunction];
   if (options.chunkSize !== undefined || options.axisName !== undefined)
     throw new LanewiseError("vmap of models: chunkSize and axisName are not for ensembles");
@@ -115,15 +136,17 @@ function vmapModels(models: readonly unknown[], options: ReadOptions): (...args:
       );
     }
     return ensembleCall(
-      `vmap([${nameOf(first)} × ${count}])`,
-      count,
+      {
+        name: `vmap([${nameOf(first)} × ${count}])`,
+        list: models as readonly object[],
+        call: (k, leaves) => callTraced("vmap", functions[k]!, { def: flat.def }, leaves),
+      },
       flat.leaves,
       { axes, size },
-      (k, leaves) => callTraced("vmap", functions[k]!, { def: flat.def }, leaves),
       (def) => outAxesFor(first, def, options.outAxes),
     );
   };
-  nameAfter(mapped, "vmap", first);
+  nameAfter(mapped, "vmap", first, functions.slice(1));
   return mapped;
 }
 
@@ -133,9 +156,10 @@ interface ReadOptions {
   readonly axisSize: number | undefined;
   readonly chunkSize: number | undefined;
   readonly axisName: string | undefined;
+  readonly frontend?: FrontendOptions | undefined;
 }
 
-const optionNames = ["inAxes", "outAxes", "axisSize", "axisName", "chunkSize"];
+const optionNames = ["inAxes", "outAxes", "axisSize", "axisName", "chunkSize", ...frontendOptionNames];
 
 /** An object in the second place is always options. */
 function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | undefined): ReadOptions {
@@ -178,6 +202,7 @@ function readOptions(second: InAxes | VmapOptions | undefined, outAxes: Axes | u
     axisSize,
     chunkSize,
     axisName,
+    frontend: frontendOptions("vmap", options),
   };
 }
 

@@ -7,17 +7,12 @@ import { type Atom, type Graph, literal } from "../../compiler/ir/graph.js";
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
+import { shareCaptures } from "../../compiler/trace/stage.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 import { isLiteral } from "../../compiler/trace/trace.js";
-import {
-  type AnyFunction,
-  callChecked,
-  checkFunction,
-  flattenArgs,
-  type Result,
-  resultLeaves,
-} from "../../compiler/transforms/call.js";
-import { adapted, type Callback, isNumber, shareCaptures, traceCallback } from "./callback.js";
+import { callChecked, checkFunction, flattenArgs, resultLeaves } from "../../compiler/transforms/call.js";
+import type { AnyFunction, Result } from "../../compiler/transforms/types.js";
+import { adapted, type Callback, isNumber, traceCallback } from "./callback.js";
 
 /** Operands as the branches see them: tensors. */
 type Results<A extends readonly unknown[]> = { -readonly [K in keyof A]: Result<A[K]> };

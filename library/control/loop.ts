@@ -7,39 +7,52 @@ import { type Graph, literal, newEqn, newVar } from "../../compiler/ir/graph.js"
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
+import { shareCaptures } from "../../compiler/trace/stage.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 import {
-  type AnyFunction,
-  type Arg,
   callChecked,
   checkFunction,
   checkOptions,
   flattenArgs,
   isLeaf,
   nameOf,
-  type Result,
 } from "../../compiler/transforms/call.js";
+import type { AnyFunction, Arg, Result } from "../../compiler/transforms/types.js";
 import { vmap } from "../../compiler/transforms/vmap.js";
 import { slice } from "../numpy/indexing.js";
 import { concatenate, reshape } from "../numpy/shape.js";
-import { shareCaptures, traceCallback } from "./callback.js";
+import { traceCallback } from "./callback.js";
 import { carryAlone, type Start, type Step, traceStep } from "./carry.js";
 
 /** What a step returns in place of a carry `C`. */
 type Next<C> = Arg<Result<C>>;
+
+export interface WhileOptions {
+  /** So many turns at most: a whole number. With it the loop has a reverse mode, whose memory grows with the bound. */
+  readonly maxSteps?: number;
+}
 
 /**
  * Repeats `carry = body(carry)` as long as `cond(carry)`, a bool scalar, holds; gives the last carry. The carry is a tree
  * whose structure, shapes and dtypes stay the same. Under `vmap`, a lane keeps its carry when its own condition ends.
  *
  * How often it runs is only known at the end, so there is no reverse mode (`grad` throws `TraceError`); `jvp` and
- * `jacfwd` work. With a known number of steps use `foriLoop` or `scan`.
+ * `jacfwd` work. With `maxSteps` it ends after so many turns at the latest, and `grad` works too. With a known number of
+ * steps use `foriLoop` or `scan`.
  */
 export function whileLoop<const C, const N extends Next<C>>(
   cond: (carry: Result<C>) => TensorLike,
   body: (carry: Result<C>) => N,
   init: C,
+  options: WhileOptions = {},
 ): Result<C> {
+  checkOptions("whileLoop", options, ["maxSteps"]);
+  const { maxSteps } = options;
+  if (maxSteps !== undefined && !ops.isSteps(maxSteps)) {
+    throw new LanewiseError(
+      `whileLoop: maxSteps is ${String(maxSteps)}, but a whole number from 0 to ${ops.MAX_STEPS} is wanted${hereText()}`,
+    );
+  }
   const [test, fn] = [checkFunction("whileLoop", cond), checkFunction("whileLoop", body)];
   const start = startOf("whileLoop", fn, init);
   const step = traceStep({
@@ -60,7 +73,7 @@ export function whileLoop<const C, const N extends Next<C>>(
     );
   }
   const { graphs, captures } = shareCaptures([tested, step.callback]);
-  return unflatten(start.def, ops.whileHolds(graphs[0]!, graphs[1]!, captures, step.start)) as Result<C>;
+  return unflatten(start.def, ops.whileHolds(graphs[0]!, graphs[1]!, captures, step.start, maxSteps)) as Result<C>;
 }
 
 /**

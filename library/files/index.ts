@@ -1,4 +1,5 @@
 // Weights in files: safetensors, npz and npy.
+export { load, save } from "./formats.js";
 export { loadNpy, saveNpy } from "./npy.js";
 export { type LoadNpzOptions, loadNpz, type SaveNpzOptions, saveNpz } from "./npz.js";
 export {

@@ -20,6 +20,7 @@ export interface LoadNpzOptions {
 
 const MAX_BYTES = 2 ** 30;
 const EXTENSION = ".npy";
+const PICKLE_WAY_OUT = "arrays; in Python, save the state_dict by safetensors.torch.save_file";
 
 /**
  * Writes a flat dictionary of tensors to the file `path`, whole or not at all, for `numpy.load`; without a path gives
@@ -60,6 +61,7 @@ export async function loadNpz(from: FileSource, options: LoadNpzOptions = {}): P
     const read: Named[] = [];
     for (const { name, contents } of await readZip(source, maxBytes)) {
       const fail: Fail = (seen, wanted) => source.fail(`member ${showName(name)}: ${seen}`, wanted);
+      if (name.endsWith("data.pkl")) fail("it is a pickle of PyTorch, which may hold code", PICKLE_WAY_OUT);
       if (!name.endsWith(EXTENSION)) fail("it is no array", `only members that end in ${EXTENSION}`);
       const key = name.slice(0, -EXTENSION.length);
       checkName(key, fail);

@@ -1,38 +1,18 @@
 // Layers: modules that networks are built of. Each works on one example and on a batch of them.
 import { showAval } from "../../compiler/core/aval.js";
-import { ShapeError, ValueError } from "../../compiler/core/errors.js";
+import { ShapeError, TraceError, ValueError } from "../../compiler/core/errors.js";
 import { hereText } from "../../compiler/trace/here.js";
 import type { Tensor } from "../../compiler/trace/tensor.js";
-import { untraced } from "../../compiler/trace/trace.js";
 import { type ConvOptions, conv } from "../conv.js";
 import { take, where } from "../numpy/index.js";
+import { checkOptions } from "../numpy/statistics.js";
 import { type AvgPoolOptions, avgPool, maxPool, type PoolOptions } from "../pool.js";
 import * as random from "../random.js";
-import { heNormal, type Initialiser, normal, ones, xavierUniform, zeros } from "./initialisers.js";
-import { Module, Parameter, State } from "./module.js";
-
-let streamSeed = 0;
-let drawn = 0;
-
-/** Starts the stream anew that layers without a key draw their parameters from: two nets differ, a run repeats. */
-export function seed(value: number): void {
-  if (!Number.isSafeInteger(value)) throw new ValueError(`nn.seed: ${value} is no whole number${hereText()}`);
-  streamSeed = value;
-  drawn = 0;
-}
-
-const nextKey = (): Tensor => random.foldIn(random.key(streamSeed), drawn++);
-
-const parameter = (initialise: Initialiser, shape: readonly number[], key: Tensor | undefined): Parameter =>
-  untraced(() => new Parameter(initialise(key ?? nextKey(), shape)));
-
-/** Throws `ShapeError` unless the axis of x at `axis` from the end has `size` entries. */
-function checkFeatures(layer: string, x: Tensor, axis: number, size: number): void {
-  if (x.shape.at(axis) === size) return;
-  throw new ShapeError(
-    `${layer}: an input ${showAval(x.aval)} is given, but ${size} features along axis ${axis} are wanted${hereText()}`,
-  );
-}
+import { checkFeatures, checkSize, parameter } from "./create.js";
+import { heNormal, type Initialiser, normal, xavierUniform, zeros } from "./initialisers.js";
+import { KIND, Module } from "./module.js";
+import type { PyTorchLayout } from "./state-dict.js";
+import type { Parameter } from "./variables.js";
 
 export interface DenseOptions {
   /** Of the weight [inputs, outputs]. Default: xavierUniform(). */
@@ -43,17 +23,23 @@ export interface DenseOptions {
   readonly key?: Tensor;
 }
 
-/** x · weight + bias: f32[…, inputs] -> f32[…, outputs]. */
+/** x · weight + bias: f32[…, inputs] -> f32[…, outputs]. PyTorch's Linear, whose weight is [outputs, inputs]. */
 export class Dense extends Module {
+  static override readonly pyTorch: PyTorchLayout = { fields: { weight: { axes: [1, 0] } } };
+
   readonly weight: Parameter;
   readonly bias: Parameter | undefined;
 
   constructor(
     readonly inputs: number,
     readonly outputs: number,
-    { weight = xavierUniform(), bias = zeros(), key }: DenseOptions = {},
+    options: DenseOptions = {},
   ) {
     super();
+    checkOptions("Dense", options, ["weight", "bias", "key"]);
+    checkSize("Dense", "number of inputs", inputs);
+    checkSize("Dense", "number of outputs", outputs);
+    const { weight = xavierUniform(), bias = zeros(), key } = options;
     this.weight = parameter(weight, [inputs, outputs], key);
     this.bias = bias === false ? undefined : parameter(bias, [outputs], key);
   }
@@ -83,11 +69,23 @@ class Conv extends Module {
     readonly inputs: number,
     readonly outputs: number,
     readonly window: readonly number[],
-    { weight = heNormal(), bias = zeros(), key, ...options }: ConvLayerOptions = {},
+    options: ConvLayerOptions = {},
   ) {
     super();
-    this.#options = options;
-    this.weight = parameter(weight, [outputs, inputs / (options.groups ?? 1), ...window], key);
+    const name = new.target.name;
+    checkOptions(name, options, ["weight", "bias", "key", "strides", "padding", "rhsDilation", "groups"]);
+    const { weight = heNormal(), bias = zeros(), key, ...convOptions } = options;
+    const { groups = 1 } = convOptions;
+    checkSize(name, "number of inputs", inputs);
+    checkSize(name, "number of outputs", outputs);
+    for (const size of window) checkSize(name, "size of the window", size);
+    checkSize(name, "number of groups", groups);
+    if (inputs % groups !== 0 || outputs % groups !== 0)
+      throw new ShapeError(
+        `${name}: ${inputs} inputs and ${outputs} outputs do not divide into ${groups} groups${hereText()}`,
+      );
+    this.#options = convOptions;
+    this.weight = parameter(weight, [outputs, inputs / groups, ...window], key);
     this.bias = bias === false ? undefined : parameter(bias, [outputs], key);
   }
 
@@ -97,20 +95,23 @@ class Conv extends Module {
   }
 }
 
-const windowOf = (size: number | readonly number[], rank: number): readonly number[] =>
-  typeof size === "number" ? new Array<number>(rank).fill(size) : size;
+function windowOf(layer: string, size: number | readonly number[], rank: number): readonly number[] {
+  if (typeof size === "number") return new Array<number>(rank).fill(size);
+  if (size.length === rank) return size;
+  throw new ShapeError(`${layer}: a window of ${size.length} axes is given, but ${rank} are wanted${hereText()}`);
+}
 
 /** A convolution over one axis: f32[inputs, n] or f32[batch, inputs, n]. */
 export class Conv1d extends Conv {
   constructor(inputs: number, outputs: number, window: number | readonly number[], options?: ConvLayerOptions) {
-    super(inputs, outputs, windowOf(window, 1), options);
+    super(inputs, outputs, windowOf("Conv1d", window, 1), options);
   }
 }
 
 /** A convolution over two axes: f32[inputs, height, width] or f32[batch, inputs, height, width]. */
 export class Conv2d extends Conv {
   constructor(inputs: number, outputs: number, window: number | readonly number[], options?: ConvLayerOptions) {
-    super(inputs, outputs, windowOf(window, 2), options);
+    super(inputs, outputs, windowOf("Conv2d", window, 2), options);
   }
 }
 
@@ -164,7 +165,8 @@ export class Flatten extends Module {
 
 /**
  * Leaves out each element with probability `rate` while it trains, and makes the others larger so that the mean stays.
- * The key says which: another one for every call.
+ * The key says which: another one for every call; lanes of a `vmap` that share it leave out the same. Without training none
+ * is needed. Throws `TraceError` where one is.
  */
 export class Dropout extends Module {
   constructor(readonly rate = 0.5) {
@@ -173,23 +175,39 @@ export class Dropout extends Module {
       throw new ValueError(`Dropout: a rate of ${rate} is given, but one from 0 and below 1 is wanted${hereText()}`);
   }
 
-  forward(x: Tensor, key: Tensor): Tensor {
+  forward(x: Tensor, key?: Tensor): Tensor {
     if (!this.training || this.rate === 0) return x;
+    if (key === undefined)
+      throw new TraceError(
+        `Dropout: no key is given while it trains\n  pass one, as in forward(x, random.key(0)), another for each call, or call eval()${hereText()}`,
+      );
     const kept = random.bernoulli(key, 1 - this.rate, x.shape);
     return where(kept, x.div(1 - this.rate), 0);
   }
 }
 
-/** A row of the table for each index: integers […] -> f32[…, features]. */
+export interface EmbeddingOptions {
+  /** Of the table [entries, features]. Default: normal(1). */
+  readonly table?: Initialiser;
+  readonly key?: Tensor;
+}
+
+/** A row of the table for each index: integers […] -> f32[…, features]. An index out of range takes the nearest row. */
 export class Embedding extends Module {
+  static override readonly pyTorch: PyTorchLayout = { fields: { table: { name: "weight" } } };
+
   readonly table: Parameter;
 
   constructor(
     readonly entries: number,
     readonly features: number,
-    { table = normal(1), key }: { readonly table?: Initialiser; readonly key?: Tensor } = {},
+    options: EmbeddingOptions = {},
   ) {
     super();
+    checkOptions("Embedding", options, ["table", "key"]);
+    checkSize("Embedding", "number of entries", entries);
+    checkSize("Embedding", "number of features", features);
+    const { table = normal(1), key } = options;
     this.table = parameter(table, [entries, features], key);
   }
 
@@ -198,99 +216,47 @@ export class Embedding extends Module {
   }
 }
 
-/** Subtracts the mean of the last axis and divides by its standard deviation, then scales and shifts. */
-export class LayerNorm extends Module {
-  readonly scale: Parameter;
-  readonly shift: Parameter;
+/** A function as a layer, called as it is. */
+class FunctionLayer extends Module {
+  readonly #fn: (x: Tensor) => Tensor;
 
-  constructor(
-    readonly features: number,
-    readonly epsilon = 1e-5,
-  ) {
+  constructor(fn: (x: Tensor) => Tensor) {
     super();
-    this.scale = parameter(ones(), [features], undefined);
-    this.shift = parameter(zeros(), [features], undefined);
+    this.#fn = fn;
+  }
+
+  get [KIND](): string {
+    return this.#fn.name || "function";
   }
 
   forward(x: Tensor): Tensor {
-    checkFeatures("LayerNorm", x, -1, this.features);
-    const centred = x.sub(x.mean(-1, { keepDims: true }));
-    const variance = centred.square().mean(-1, { keepDims: true });
-    return centred.mul(variance.add(this.epsilon).rsqrt()).mul(this.scale).add(this.shift);
+    return this.#fn(x);
   }
-}
-
-export interface BatchNormOptions {
-  /** Number of axes behind the channels: 2 for images. Default 0. */
-  readonly spatial?: number;
-  /** How much of the running statistics stays at each step. Default 0.9. */
-  readonly momentum?: number;
-  readonly epsilon?: number;
 }
 
 /**
- * Subtracts the mean of each channel over the batch and divides by the standard deviation, then scales and shifts; keeps
- * running statistics while it trains, and uses them otherwise: f32[batch, channels, …], in use also f32[channels, …].
+ * One layer after the other; functions may stand between modules. A key is for layers whose `forward` takes a second
+ * argument, as that of `Dropout` does: each gets a key of its own, made of the key and of its position.
  */
-export class BatchNorm extends Module {
-  readonly scale: Parameter;
-  readonly shift: Parameter;
-  readonly mean: State;
-  readonly variance: State;
-  readonly spatial: number;
-  readonly momentum: number;
-  readonly epsilon: number;
-
-  constructor(
-    readonly channels: number,
-    { spatial = 0, momentum = 0.9, epsilon = 1e-5 }: BatchNormOptions = {},
-  ) {
-    super();
-    this.scale = parameter(ones(), [channels], undefined);
-    this.shift = parameter(zeros(), [channels], undefined);
-    this.mean = new State(untraced(() => new Parameter(new Float32Array(channels))));
-    this.variance = new State(untraced(() => new Parameter(new Float32Array(channels).fill(1))));
-    this.spatial = spatial;
-    this.momentum = momentum;
-    this.epsilon = epsilon;
-  }
-
-  forward(x: Tensor): Tensor {
-    checkFeatures("BatchNorm", x, -1 - this.spatial, this.channels);
-    const along = (v: Tensor): Tensor => v.reshape([this.channels, ...new Array<number>(this.spatial).fill(1)]);
-    const [mean, variance] = this.training ? this.#track(x) : [this.mean, this.variance];
-    const scale = variance.add(this.epsilon).rsqrt().mul(this.scale);
-    return x.sub(along(mean)).mul(along(scale)).add(along(this.shift));
-  }
-
-  /** Mean and variance of the batch, which move the running ones. */
-  #track(x: Tensor): [Tensor, Tensor] {
-    if (x.ndim !== this.spatial + 2) {
-      throw new ShapeError(
-        `BatchNorm: an input ${showAval(x.aval)} is given while it trains, but a batch of ${this.spatial + 2} axes is wanted\n  call eval() to use the running statistics${hereText()}`,
-      );
-    }
-    const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
-    const mean = x.mean(axes, { keepDims: true });
-    const variance = x.sub(mean).square().mean(axes);
-    const flat = mean.reshape([this.channels]);
-    const moved = (old: Tensor, now: Tensor): Tensor => old.mul(this.momentum).add(now.mul(1 - this.momentum));
-    this.mean.assign(moved(this.mean, flat));
-    this.variance.assign(moved(this.variance, variance));
-    return [flat, variance];
-  }
-}
-
-/** One layer after the other; functions may stand between modules. */
 export class Sequential extends Module {
-  readonly layers: readonly (Module | ((x: Tensor) => Tensor))[];
+  static override readonly pyTorch: PyTorchLayout = { fields: { layers: { name: "" } } };
+
+  readonly layers: readonly Module[];
 
   constructor(...layers: readonly (Module | ((x: Tensor) => Tensor))[]) {
     super();
-    this.layers = layers;
+    this.layers = layers.map((layer, i) => {
+      if (layer instanceof Module) return layer;
+      if (typeof layer === "function" && !(layer.prototype instanceof Module)) return new FunctionLayer(layer);
+      const seen = typeof layer === "function" ? `the class ${(layer as { name: string }).name}` : `a ${typeof layer}`;
+      throw new ValueError(`Sequential: layer ${i} is ${seen}, but a module or a function is wanted${hereText()}`);
+    });
   }
 
-  forward(x: Tensor): Tensor {
-    return this.layers.reduce<Tensor>((y, layer) => (layer instanceof Module ? layer.forward(y) : layer(y)), x);
+  forward(x: Tensor, key?: Tensor): Tensor {
+    return this.layers.reduce<Tensor>((y, layer, i) => {
+      if (key === undefined || layer.forward.length < 2) return layer.forward(y);
+      return layer.forward(y, random.foldIn(key, i));
+    }, x);
   }
 }

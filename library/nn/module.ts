@@ -1,64 +1,55 @@
 // Modules: functions with parameters and state, which every transform understands.
-import { showAval } from "../../compiler/core/aval.js";
-import { LanewiseError, ShapeError, TraceError } from "../../compiler/core/errors.js";
-import { type TensorLike, tensorOf } from "../../compiler/trace/create.js";
+import { TraceError } from "../../compiler/core/errors.js";
+import { isNode } from "../../compiler/core/tree.js";
+import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
-import { Tensor } from "../../compiler/trace/tensor.js";
+import type { Tensor } from "../../compiler/trace/tensor.js";
 import { Variable } from "../../compiler/trace/variable.js";
+import { type FileSource, load, save } from "../files/index.js";
+import {
+  type LoadStateDictOptions,
+  type PyTorchLayout,
+  readSlots,
+  type Slot,
+  type Slots,
+  type StateDictDifference,
+  type StateDictOptions,
+  writeSlots,
+} from "./state-dict.js";
+import { type Leaf, type Node, type SummaryOptions, summarise } from "./summary.js";
+import { Parameter } from "./variables.js";
 
-const tensorFor = (initial: TensorLike): Tensor => (initial instanceof Tensor ? initial : tensorOf(initial));
-
-/** A trainable tensor of a module. Used like any tensor; `assign` replaces its value. */
-export class Parameter extends Variable {
-  /** Frozen parameters are not among `module.parameters()`. */
-  trainable = true;
-
-  constructor(initial: TensorLike) {
-    super(tensorFor(initial));
-  }
-}
-
-/** A tensor of a module that is not trained, such as running statistics. `assign` replaces its value. */
-export class State extends Variable {
-  constructor(initial: TensorLike) {
-    super(tensorFor(initial));
-  }
-}
-
-/** A parameter or state with the path to it: `layers.0.weight`. */
-interface Named<T> {
-  readonly path: string;
-  readonly value: T;
-}
+/** What a module is called in tables, where that is not the name of its class. */
+export const KIND = Symbol("kind");
 
 /**
- * Base of modules: a subclass makes its parameters, states and inner modules in fields, also in arrays and plain objects,
- * and computes in `forward`. Where a transform takes a function it takes a module too, which stands for its `forward`:
+ * Base of modules: a subclass makes its parameters, states and inner modules in fields, also in arrays and plain objects
+ * (but not in #private fields, which nobody can list), and computes in `forward`. Where a transform takes a function it takes a module too, which stands for its `forward`:
  * `jit(net)(x)`, `vmap(net)(xs)`, `grad(loss, { wrt: net.parameters() })`.
  */
 export abstract class Module {
   /** Layers such as dropout differ between training and use. Changed by `train()` and `eval()`. */
   training = true;
 
+  /** How PyTorch names and lays out the fields of this class of modules, where it does otherwise. */
+  static readonly pyTorch: PyTorchLayout = {};
+
   // biome-ignore lint/suspicious/noExplicitAny: each module says what it takes and gives
   abstract forward(...args: any[]): any;
 
   /** Trainable parameters by their paths. One that occurs twice is listed where it comes first. */
   parameters(): Record<string, Parameter> {
-    const all = namedIn(this, (x): x is Parameter => x instanceof Parameter && x.trainable);
-    return Object.fromEntries(all.map(({ path, value }) => [path, value]));
+    return byPath(this, (x): x is Parameter => x instanceof Parameter && x.trainable);
   }
 
   /** All parameters, frozen ones too, and all states, by their paths. */
   variables(): Record<string, Variable> {
-    const all = namedIn(this, (x): x is Variable => x instanceof Variable);
-    return Object.fromEntries(all.map(({ path, value }) => [path, value]));
+    return byPath(this, (x): x is Variable => x instanceof Variable);
   }
 
   /** Inner modules by their paths, with this one as "". */
   modules(): Record<string, Module> {
-    const inner = namedIn(this, (x): x is Module => x instanceof Module);
-    return Object.fromEntries([["", this], ...inner.map(({ path, value }) => [path, value])]);
+    return byPath(this, (x): x is Module => x instanceof Module);
   }
 
   /** Makes this module and all in it train, or not. */
@@ -78,64 +69,42 @@ export abstract class Module {
     return this;
   }
 
-  /** The values of all parameters and states, by their paths; later assignments do not change them. */
-  stateDict(): Record<string, Tensor> {
-    return Object.fromEntries(Object.entries(this.variables()).map(([path, x]) => [path, x.snapshot()]));
+  /**
+   * The values of all parameters and states by their paths; later assignments do not change them. With
+   * `layout: "pytorch"` by the names and in the layout that PyTorch has for them.
+   */
+  stateDict(options: StateDictOptions = {}): Record<string, Tensor> {
+    return readSlots(slotsOf(this), options);
   }
 
   /**
-   * Assigns values to all parameters and states. Throws `LanewiseError` for missing and unknown paths and `ShapeError` for
-   * values of other types, before anything is assigned.
+   * Assigns values to all parameters and states. Throws `StateDictError`, before anything is assigned, with the names that
+   * are missing, unexpected or of another type; `strict: false` lets the first two pass and returns them.
    */
-  loadStateDict(values: Readonly<Record<string, TensorLike>>): void {
-    const own = this.variables();
-    const missing = Object.keys(own).filter((path) => !(path in values));
-    const unknown = Object.keys(values).filter((path) => !(path in own));
-    if (missing.length > 0 || unknown.length > 0) {
-      const list = (paths: readonly string[]): string =>
-        paths.length > 5 ? `${paths.slice(0, 5).join(", ")} and ${paths.length - 5} more` : paths.join(", ");
-      throw new LanewiseError(
-        `loadStateDict of ${this.constructor.name}: ${[missing.length > 0 ? `no value for ${list(missing)}` : "", unknown.length > 0 ? `there is no ${list(unknown)}` : ""].filter((text) => text !== "").join("; ")}${hereText()}`,
-      );
-    }
-    const given = Object.entries(own).map(([path, variable]) => ({ path, variable, value: tensorFor(values[path]!) }));
-    for (const { path, variable, value } of given) {
-      if (showAval(value.aval) !== showAval(variable.aval)) {
-        throw new ShapeError(
-          `loadStateDict of ${this.constructor.name}: ${path} is ${showAval(variable.aval)}, but a value ${showAval(value.aval)} is given${hereText()}`,
-        );
-      }
-    }
-    for (const { variable, value } of given) variable.assign(value);
+  loadStateDict(values: Readonly<Record<string, TensorLike>>, options: LoadStateDictOptions = {}): StateDictDifference {
+    return writeSlots(this.constructor.name, slotsOf(this), values, options);
   }
 
-  /** A table of the parameters and states: paths, types, numbers of elements. */
-  summary(): string {
-    const all = Object.entries(this.variables());
-    const rows = all.map(([path, x]) => [
-      path,
-      showAval(x.aval),
-      x.size.toLocaleString("en"),
-      x instanceof Parameter ? (x.trainable ? "" : "frozen") : "state",
-    ]);
-    const count = (test: (x: Variable) => boolean): string =>
-      all.reduce((sum, [, x]) => sum + (test(x) ? x.size : 0), 0).toLocaleString("en");
-    const head = [this.constructor.name, "type", "elements", ""];
-    const widths = head.map((_, k) => Math.max(...[head, ...rows].map((row) => row[k]!.length)));
-    const line = (row: readonly string[]): string =>
-      row
-        .map((text, k) => (k === 2 ? text.padStart(widths[k]!) : text.padEnd(widths[k]!)))
-        .join("  ")
-        .trimEnd();
-    const rule = widths.map((n) => "─".repeat(n)).join("──");
-    const trainable = count((x) => x instanceof Parameter && x.trainable);
-    return [
-      line(head),
-      rule,
-      ...rows.map(line),
-      rule,
-      `${count(() => true)} elements, ${trainable} of them trained`,
-    ].join("\n");
+  /** Writes the values of now into a file: "….safetensors" or "….npz". Throws as `files.save` does. */
+  async save(path: string | URL, options: StateDictOptions = {}): Promise<void> {
+    await save(path, this.stateDict(options));
+  }
+
+  /**
+   * Reads such a file, or its bytes, and assigns what it holds, all or nothing. Throws `FileError` for a file that is not
+   * as its format says, and otherwise as `loadStateDict` does.
+   */
+  async load(from: FileSource, options: LoadStateDictOptions = {}): Promise<StateDictDifference> {
+    return this.loadStateDict(await load(from), options);
+  }
+
+  /**
+   * Prints and returns a table of the layers with their parameters and states; given `inputs`, also of what each layer
+   * gives: `net.summary({ inputs: [x] })`. What is shared is counted once, models of a `ModuleList` that are alike are
+   * shown once.
+   */
+  summary(options: SummaryOptions = {}): string {
+    return summarise(nodeOf(this), options);
   }
 }
 
@@ -143,6 +112,8 @@ export abstract class Module {
 export class ModuleList<M extends Module> extends Module {
   readonly items: readonly M[];
   readonly isModuleList = true;
+
+  static override readonly pyTorch: PyTorchLayout = { fields: { items: { name: "" } } };
 
   constructor(items: readonly M[]) {
     super();
@@ -157,20 +128,90 @@ export class ModuleList<M extends Module> extends Module {
   }
 }
 
-/** Everything of a kind in the fields of a module, in the order of the fields; each only once. */
-function namedIn<T>(root: Module, isWanted: (x: unknown) => x is T): Named<T>[] {
-  const found: Named<T>[] = [];
-  const seen = new Set<unknown>([root]);
-  const visit = (x: unknown, path: string): void => {
-    if (typeof x !== "object" || x === null || ArrayBuffer.isView(x)) return;
+/** What a field holds, and the keys to it: the field's name, then places in arrays and plain objects. */
+interface Held {
+  readonly keys: readonly string[];
+  readonly value: Module | Variable;
+}
+
+/** The modules and variables in the fields of a module, also in arrays and plain objects, but not in other modules. */
+function heldBy(module: Module): Held[] {
+  const found: Held[] = [];
+  const open = new Set<unknown>();
+  const visit = (x: unknown, keys: readonly string[]): void => {
+    if (x instanceof Module || x instanceof Variable) found.push({ keys, value: x });
+    else if (isNode(x) && !open.has(x)) {
+      open.add(x);
+      for (const [key, value] of Object.entries(x)) visit(value, [...keys, key]);
+      open.delete(x);
+    }
+  };
+  for (const [key, value] of Object.entries(module)) visit(value, [key]);
+  return found;
+}
+
+const joined = (...keys: readonly string[]): string => keys.filter((key) => key !== "").join(".");
+
+/** What is wanted in a module and in those in it, where it comes first, in the order of the fields. */
+function byPath<T extends Module | Variable>(
+  root: Module,
+  isWanted: (x: Module | Variable) => x is T,
+): Record<string, T> {
+  const seen = new Set<Module | Variable>();
+  const found: [string, T][] = [];
+  const visit = (x: Module | Variable, path: string): void => {
     if (seen.has(x)) return;
     seen.add(x);
-    if (isWanted(x)) found.push({ path, value: x });
-    if (x instanceof Module || Array.isArray(x) || Object.getPrototypeOf(x) === Object.prototype) below(x, path);
+    if (isWanted(x)) found.push([path, x]);
+    if (x instanceof Module) for (const { keys, value } of heldBy(x)) visit(value, joined(path, ...keys));
   };
-  const below = (x: object, path: string): void => {
-    for (const [key, value] of Object.entries(x)) visit(value, path === "" ? key : `${path}.${key}`);
+  visit(root, "");
+  return Object.fromEntries(found);
+}
+
+/** All places of all variables: what is shared has several. */
+function slotsOf(root: Module): Slots {
+  const slots: Slot[] = [];
+  const unused = new Set<string>();
+  const open = new Set<Module>();
+  const visit = (module: Module, path: string, name: string): void => {
+    if (open.has(module)) return;
+    open.add(module);
+    const { fields = {}, unused: more = [] } = (module.constructor as typeof Module).pyTorch;
+    for (const other of more) unused.add(joined(name, other));
+    for (const { keys, value } of heldBy(module)) {
+      const [field, ...rest] = keys as [string, ...string[]];
+      const there = Object.hasOwn(fields, field) ? fields[field]! : {};
+      const own = { path: joined(path, ...keys), name: joined(name, there.name ?? field, ...rest) };
+      if (value instanceof Module) visit(value, own.path, own.name);
+      else slots.push({ path: own.path, variable: value, pyTorch: { name: own.name, axes: there.axes } });
+    }
+    open.delete(module);
   };
-  below(root, "");
-  return found;
+  visit(root, "", "");
+  return { slots, unused };
+}
+
+/** A module for its table. */
+function nodeOf(root: Module): Node {
+  const seen = new Map<Module | Variable, string>();
+  const visit = (module: Module, path: string): Node => {
+    const kind = (module as { [KIND]?: string })[KIND] ?? module.constructor.name;
+    const sameAs = seen.get(module);
+    const variables: Leaf[] = [];
+    const inner: Node[] = [];
+    if (sameAs === undefined) {
+      seen.set(module, path);
+      for (const { keys, value } of heldBy(module)) {
+        const there = joined(path, ...keys);
+        if (value instanceof Module) inner.push(visit(value, there));
+        else {
+          variables.push({ name: keys.join("."), variable: value, sameAs: seen.get(value) });
+          if (!seen.has(value)) seen.set(value, there);
+        }
+      }
+    }
+    return { path, kind, module, isList: module instanceof ModuleList, sameAs, variables, inner };
+  };
+  return visit(root, "");
 }

@@ -3,7 +3,8 @@ import { flatten, type TreeDef, unflatten } from "../../compiler/core/tree.js";
 import { Tensor } from "../../compiler/trace/tensor.js";
 import { untraced } from "../../compiler/trace/trace.js";
 import type { OptimiserState, Optimiser as Rule } from "../optim/index.js";
-import { Module, type Parameter, State } from "./module.js";
+import { Module } from "./module.js";
+import { type Parameter, State } from "./variables.js";
 
 type Parameters = Readonly<Record<string, Parameter>>;
 type Values = Readonly<Record<string, Tensor>>;
@@ -31,8 +32,13 @@ export class Optimiser extends Module {
     );
   }
 
-  /** One step along the gradients, which have the keys of the parameters: all of them are assigned. */
+  /** As `step`: where transforms take a module, they call this. */
   forward(gradients: Values): void {
+    this.step(gradients);
+  }
+
+  /** One step along the gradients, which have the keys of the parameters: all of them are assigned. */
+  step(gradients: Values): void {
     const leaves = Object.values(this.states);
     const state = unflatten(this.#def, leaves) as OptimiserState<Values>;
     const params = { ...this.#parameters } as Values;

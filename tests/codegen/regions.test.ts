@@ -25,6 +25,7 @@ const base = {
   ulp: 0,
   batch: () => [],
   jvp: () => ({ results: [], tangents: [] }),
+  widen: () => ({ inputs: [], params: {} }),
 } as const;
 
 const scanOp: RegionOp = {
@@ -292,7 +293,7 @@ describe("in one kernel runs", () => {
   gpuTest("a switch with lanes, each computing its own branch only", async () => {
     const branches = [
       graphOf([lanes, lanes], (x, y) => [ops.sqrt(x), ops.add(x, y)]),
-      graphOf([lanes, lanes], (x) => [ops.neg(x), of(3)]),
+      graphOf([lanes, lanes], (x) => [ops.sin(x), of(3)]),
       graphOf([lanes, lanes], (x, y) => [ops.mul(x, y), ops.flip(y, [0])]),
     ];
     const graph = graphOf([lanes, lanes], (x, y) => {

@@ -1,10 +1,12 @@
 // The programs of docs/training.md, on small data: they type-check, they train, and lanes do what models do alone.
+import { readFileSync } from "node:fs";
 import {
   grad,
   jit,
   nn,
   optim,
   random,
+  relu,
   setDevice,
   stack,
   type Tensor,
@@ -94,4 +96,20 @@ test("lanes with a learning rate each do what the models do alone", async () => 
     got.forEach((y, i) => void expect(y).toBeCloseTo(want[i]!, 5));
   }
   expect([...(await lanes[1].step.data())]).toEqual([3, 3, 3]);
+});
+
+test("the table is the one that is shown", async () => {
+  await setDevice("cpu");
+  const net = new nn.Sequential(
+    new nn.Conv2d(1, 6, 5),
+    new nn.BatchNorm(6, { spatial: 2 }),
+    relu,
+    new nn.MaxPool(2),
+    new nn.Flatten(),
+    new nn.Dense(1176, 10),
+  );
+  net.layers[0]!.freeze();
+  const table = net.summary({ inputs: [zeros([3, 1, 32, 32])], print: () => undefined });
+  const page = readFileSync(new URL("../../docs/training.md", import.meta.url), "utf8");
+  expect(page).toContain(`\`\`\`\n${table}\n\`\`\``);
 });

@@ -90,6 +90,35 @@ squares = jnp.array([1.0, 2.0, 9.0, 50.0], F)
 case("newton", [vmap(newton)(squares), vmap(jacfwd(newton))(squares), vmap(jacfwd(jacfwd(newton)))(squares)])
 
 
+def fall(x, w):
+    # at most eight turns; one past the end would take the root of a negative number
+    def goes_on(c):
+        return (c[0] > 0) & (c[2] < 8)
+
+    return lax.while_loop(goes_on, lambda c: (c[0] - 0.5, w * c[1] + jnp.sqrt(c[0]), c[2] + 1), (x, F(0), 0))[1]
+
+
+falls = jnp.array([-1.0, 0.25, 1.75, 3.0], F)
+lanes = vmap(fall, (0, None))
+half = F(0.5)
+case(
+    "fall",
+    [
+        lanes(falls, half),
+        # forwards, lane by lane: JAX has no reverse mode of a while loop
+        [vmap(jacfwd(fall), (0, None))(falls, half), sum(jacfwd(fall, 1)(x, half) for x in falls)],
+        jax.jvp(lanes, (falls, half), (falls, F(1))),
+    ],
+)
+
+
+def doublings(n):
+    return lax.while_loop(lambda c: (c[0] < n) & (c[0] < 3), lambda c: (c[0] + 1, c[1] * 2), (0, F(1)))[1]
+
+
+case("bounds", vmap(doublings)(jnp.array([0.0, 2.0, 3.0, 7.0], F)))
+
+
 def halvings(n, x):
     return lax.fori_loop(0, n, lambda i, x: x / 2 + i, x)
 

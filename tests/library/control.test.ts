@@ -258,7 +258,7 @@ describe("whileLoop", () => {
     const f = (x: Tensor): Tensor => newton(x).mul(2);
     expect(() => grad(f)(3)).toThrow(TraceError);
     expect(() => grad(f)(3)).toThrow(
-      /how often a while loop runs.*\n.*foriLoop.*\n.*jacfwd\n {2}at newton \(tests\/library\/control.test.ts:\d+\)/,
+      /how often a while loop runs.*\n.*maxSteps: n.*foriLoop.*\n.*jacfwd\n {2}at newton \(tests\/library\/control.test.ts:\d+\)/,
     );
     expect(() => grad(vmap(f))(xs)).toThrow(/while loop/);
   });
@@ -280,6 +280,102 @@ describe("whileLoop", () => {
         [tensor(0), x],
       )[0].mul(x);
     expect(await grad(g)(3).item()).toBe(12);
+  });
+
+  describe("with a bound", () => {
+    const twelve = { maxSteps: 12 };
+    const boundedNewton = (a: Tensor): Tensor =>
+      whileLoop(
+        (x) => abs(x.mul(x).sub(a)).gt(1e-4),
+        (x) => x.add(a.div(x)).mul(0.5),
+        a,
+        twelve,
+      );
+    // a turn past the end would take the root of a negative number, whose derivative is NaN
+    const fall = (x: Tensor, w: Tensor): Tensor =>
+      whileLoop(
+        ([x]) => x.gt(0),
+        ([x, y]) => [x.sub(0.5), y.mul(w).add(sqrt(x))],
+        [x, tensor(0)],
+        { maxSteps: 8 },
+      )[1];
+
+    test("has a reverse mode: that of the loop without one, forwards", async () => {
+      const a = tensor([1, 2, 9, 50]);
+      await expectGoldenTwice("newton", () => [
+        vmap(boundedNewton)(a),
+        vmap(grad(boundedNewton))(a),
+        vmap(grad(grad(boundedNewton)))(a),
+      ]);
+      await expectGoldenTwice("newton", () => [
+        vmap(boundedNewton)(a),
+        grad((a: Tensor) => vmap(boundedNewton)(a))(a),
+        grad((a: Tensor) => grad((a: Tensor) => vmap(boundedNewton)(a))(a))(a),
+      ]);
+      expect(await hessian(boundedNewton)(9).item()).toBeCloseTo(-1 / 108, 5);
+    });
+
+    test("computes no gradient of turns past the end", async () => {
+      const x = tensor([-1, 0.25, 1.75, 3]);
+      const lanes = vmap(fall, [0, null]);
+      await expectGoldenTwice("fall", () => [
+        lanes(x, 0.5),
+        grad(lanes, { argnums: [0, 1] })(x, 0.5),
+        jvp(lanes, [x, tensor(0.5)], [x, tensor(1)]),
+      ]);
+      const [, [dx]] = golden.get("fall") as [unknown, [unknown]];
+      expectNear(await plain(vmap(grad(fall), [0, null])(x, 0.5)), dx, "one by one");
+    });
+
+    test("ends at the bound, each lane by itself, and before it as soon as nothing goes on", async () => {
+      const count = (n: Tensor, maxSteps: number): Tensor =>
+        whileLoop(
+          ([i]) => i.lt(n),
+          ([i, y]) => [i.add(1), y.mul(2)],
+          [tensor(0), tensor(1)],
+          { maxSteps },
+        )[1];
+      const n = tensor([0, 2, 3, 7]);
+      await expectGoldenTwice("bounds", () => vmap((n: Tensor) => count(n, 3))(n));
+      expect(await count(tensor(7), 0).item()).toBe(1);
+      // it would take hours to the bound
+      const most = 2147483647;
+      expect(await jit(vmap((n: Tensor) => count(n, most)))(n).toArray()).toEqual([1, 4, 8, 128]);
+      const [, dy] = jvp((n: Tensor) => count(n, most).mul(n), [tensor(3)], [tensor(1)]);
+      expect(await dy.item()).toBe(8);
+    });
+
+    test("lets lanes speak to each other", async () => {
+      const f = (x: Tensor): Tensor =>
+        whileLoop(
+          (x) => x.lt(10),
+          (x) => x.add(psum(x, "i")),
+          x,
+          { maxSteps: 4 },
+        );
+      const all = vmap(f, { axisName: "i" });
+      const x = tensor([1, 2, 9]);
+      const back = await plain(grad((x: Tensor) => all(x))(x));
+      const forth = (await jacfwd((x: Tensor) => all(x))(x).toArray()) as number[][];
+      expectNear(
+        back,
+        [0, 1, 2].map((k) => forth.reduce((sum, row) => sum + row[k]!, 0)),
+        "psum",
+      ); // prettier-ignore
+    });
+
+    test("refuses what is no bound", () => {
+      const loop = (options: object): unknown =>
+        whileLoop(
+          (x) => x.lt(3),
+          (x) => x.add(1),
+          tensor(0),
+          options,
+        );
+      for (const maxSteps of [-1, 1.5, NaN, 2 ** 31, "3"])
+        expect(() => loop({ maxSteps })).toThrow(/maxSteps is .*, but a whole number from 0 to 2147483647 is wanted/);
+      expect(() => loop({ steps: 3 })).toThrow(/no option 'steps'/);
+    });
   });
 
   test("may have numbers and booleans in its carry", async () => {

@@ -13,17 +13,42 @@ const near = async (got: Tensor, want: Tensor, digits = 5): Promise<void> => {
 
 const images = random.normal(random.key(1), [3, 2, 8, 8]);
 
+/** LeNet-5: f32[…, 1, 32, 32] -> f32[…, 10]. */
+const leNet = (): nn.Sequential =>
+  new nn.Sequential(
+    new nn.Conv2d(1, 6, 5),
+    relu,
+    new nn.MaxPool(2),
+    new nn.Conv2d(6, 16, 5),
+    relu,
+    new nn.MaxPool(2),
+    new nn.Flatten(),
+    new nn.Dense(400, 120),
+    relu,
+    new nn.Dense(120, 84),
+    relu,
+    new nn.Dense(84, 10),
+  );
+
 describe("each layer gives for a batch what it gives for its examples", () => {
   const layers: Record<string, [nn.Module, Tensor]> = {
     Dense: [new nn.Dense(4, 3), random.normal(random.key(2), [5, 4])],
     "Dense without bias": [new nn.Dense(4, 3, { bias: false }), random.normal(random.key(2), [5, 4])],
+    "Conv1d, dilated": [
+      new nn.Conv1d(2, 3, [2], { rhsDilation: 2, bias: false }),
+      random.normal(random.key(3), [4, 2, 9]),
+    ],
     Conv1d: [new nn.Conv1d(2, 3, 3), random.normal(random.key(3), [4, 2, 9])],
     Conv2d: [new nn.Conv2d(2, 3, 3, { padding: "same", strides: 2 }), images],
+    "Conv2d in groups": [new nn.Conv2d(2, 4, [3, 1], { groups: 2 }), images],
     MaxPool: [new nn.MaxPool(2), images],
+    "MaxPool, strides": [new nn.MaxPool(3, { strides: 1, padding: "same" }), images],
     AvgPool: [new nn.AvgPool([2, 2]), images],
     Flatten: [new nn.Flatten(), images],
     LayerNorm: [new nn.LayerNorm(8), images],
     BatchNorm: [new nn.BatchNorm(2, { spatial: 2 }).eval(), images],
+    "Flatten of two axes": [new nn.Flatten(2), images],
+    "Dropout in use": [new nn.Dropout(0.5).eval(), images],
     Embedding: [new nn.Embedding(7, 3), tensor([0, 6, 2], { dtype: "i32" })],
     Sequential: [
       new nn.Sequential(new nn.Conv2d(2, 4, 3), relu, new nn.MaxPool(2), new nn.Flatten(), new nn.Dense(36, 5)),
@@ -44,39 +69,62 @@ describe("each layer gives for a batch what it gives for its examples", () => {
   }
 });
 
-describe("layers that differ between training and use", () => {
-  test("Dropout leaves out some, and keeps the mean", async () => {
-    const dropout = new nn.Dropout(0.25);
-    const x = tensor(new Float32Array(4000).fill(1));
-    const y = await dropout.forward(x, random.key(0)).data();
-    const left = [...y].filter((value) => value !== 0);
-    expect(left.length / 4000).toBeCloseTo(0.75, 1);
-    expect(left.every((value) => Math.abs(value - 4 / 3) < 1e-6)).toBe(true);
-    expect(dropout.eval().forward(x, random.key(0))).toBe(x);
-    expect(() => new nn.Dropout(1)).toThrow(/rate of 1/);
-  });
+describe("a whole net maps over images in any layout", () => {
+  const expectMaps = async (): Promise<void> => {
+    const net = leNet();
+    const batch = random.normal(random.key(4), [5, 1, 32, 32]);
+    const whole = net.forward(batch);
+    expect(whole.shape).toEqual([5, 10]);
+    await near(vmap(net, { inAxes: -1 })(batch.moveAxis(0, -1)) as Tensor, whole, 4); // [1, 32, 32, 5]
+    await near(jit(vmap(net, { inAxes: 2, outAxes: 1 }))(batch.moveAxis(0, 2)).transpose(), whole, 4);
+    await near(net.forward(batch.at(3)), whole.at(3), 4);
+    // batches of batches: two lanes of two images
+    const pairs = batch.slice([0, 4]).reshape([2, 2, 1, 32, 32]);
+    await near((vmap(net)(pairs) as Tensor).reshape([4, 10]), whole.slice([0, 4]), 4);
+  };
 
-  test("BatchNorm keeps running statistics, and uses them", async () => {
-    const norm = new nn.BatchNorm(2);
-    const x = tensor([
-      [1, 10],
-      [3, 30],
-    ]);
-    const y = norm.forward(x);
-    await near(
-      y,
-      tensor([
-        [-1, -1],
-        [1, 1],
-      ]),
-      4,
-    );
-    await near(norm.mean, tensor([0.2, 2]));
-    await near(norm.variance, tensor([0.9 + 0.1, 0.9 + 10]));
-    norm.eval();
-    await near(norm.forward(x.at(0)), tensor([0.8, 8 / Math.sqrt(10.9)]), 3);
-    expect(() => norm.train().forward(x.at(0))).toThrow(/batch of 2 axes is wanted/);
+  test("on the CPU", expectMaps, 60_000);
+
+  describeGpu("on the GPU", () => {
+    test("as on the CPU", async () => {
+      setDevice("gpu");
+      try {
+        await expectMaps();
+      } finally {
+        setDevice("cpu");
+      }
+    }, 180_000);
   });
+});
+
+test("weights start as their initialisers say", async () => {
+  const { normal, xavierNormal, heUniform, zeros, constant } = nn.initialisers;
+  const key = random.key(9);
+  for (const weight of [normal(0.01), xavierNormal(), heUniform(), zeros()]) {
+    const dense = new nn.Dense(6, 5, { weight, bias: constant(2), key });
+    expect(await dense.weight.data()).toEqual(await weight(key, [6, 5]).data());
+    expect([...(await dense.bias!.data())]).toEqual([2, 2, 2, 2, 2]);
+    // fans of filters are counted over the window
+    const conv = new nn.Conv2d(3, 4, 2, { weight, key });
+    expect(await conv.weight.data()).toEqual(await weight(key, [4, 3, 2, 2]).data());
+    const embedding = new nn.Embedding(4, 3, { table: weight, key });
+    expect(await embedding.table.data()).toEqual(await weight(key, [4, 3]).data());
+  }
+});
+
+test("layers that cannot be are refused", () => {
+  expect(() => new nn.Dense(0, 3)).toThrow(/number of inputs is 0, but a whole number from 1 on is wanted/);
+  expect(() => new nn.Dense(3, 2.5)).toThrow(/number of outputs is 2\.5/);
+  expect(() => new nn.Dense(3, 2, { biass: false } as never)).toThrow(/no option 'biass'; there are weight, bias, key/);
+  expect(() => new nn.Conv2d(3, 4, 3, { groups: 2 })).toThrow(/Conv2d: 3 inputs and 4 outputs do not divide into 2/);
+  expect(() => new nn.Conv2d(3, 4, [3])).toThrow(/Conv2d: a window of 1 axes is given, but 2 are wanted/);
+  expect(() => new nn.Conv1d(3, 4, 0)).toThrow(/Conv1d: the size of the window is 0/);
+  expect(() => new nn.Embedding(-1, 4)).toThrow(/number of entries is -1/);
+  expect(() => new nn.LayerNorm(0)).toThrow(/number of features is 0/);
+  expect(() => new nn.BatchNorm(2, { momentum: 1.5 })).toThrow(/momentum of 1\.5/);
+  expect(() => new nn.Sequential(nn.Dense as never)).toThrow(/layer 0 is the class Dense, but a module or a function/);
+  expect(() => new nn.Embedding(3, 4).forward(tensor([0.5]))).toThrow(/f32/);
+  expect(() => new nn.Conv2d(3, 4, 3).forward(images)).toThrow(/w f32\[4,3,3,3\]/);
 });
 
 test("nets differ, and a run repeats", async () => {
@@ -102,7 +150,7 @@ class Trainer extends nn.Module {
   forward(x: Tensor, labels: Tensor): Tensor {
     const loss = (): Tensor => nn.softmaxCrossEntropy(this.net.forward(x), labels);
     const [value, gradients] = valueAndGrad(loss, { wrt: this.net.parameters() })();
-    this.optimiser.forward(gradients);
+    this.optimiser.step(gradients);
     return value;
   }
 }

@@ -1,4 +1,5 @@
-// Twenty steps of training with each optimiser, held to trajectories computed in float64 by trajectories.py.
+// Twenty steps of training with each optimiser, held to float64: by the formulas (trajectories.py), and by PyTorch's own
+// optimisers (trajectories-pytorch.py).
 import { readFileSync } from "node:fs";
 import { type DeviceKind, jit, nn, optim, scan, setDevice, type Tensor, tensor, valueAndGrad } from "lanewise";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -23,13 +24,17 @@ interface Case {
   readonly params: Readonly<Record<keyof Params, readonly number[]>>;
 }
 
-const [setup, ...cases] = readFileSync(new URL("trajectories.jsonl", import.meta.url), "utf8")
-  .trimEnd()
-  .split("\n")
-  .map((line) => JSON.parse(line)) as [
+const linesOf = (file: string): unknown[] =>
+  readFileSync(new URL(file, import.meta.url), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+const [setup, ...cases] = linesOf("trajectories.jsonl") as [
   { x: number[][]; labels: number[]; params: Record<keyof Params, number[] | number[][]> },
   ...Case[],
 ];
+const byPyTorch = linesOf("trajectories-pytorch.jsonl") as Case[];
 
 /** The optimiser of a case: its options are ours. */
 function optimiserOf({ rule, options, schedule, clip }: Case): optim.Optimiser {
@@ -62,38 +67,48 @@ const expectAllClose = (got: ArrayLike<number>, want: readonly number[], toleran
 
 const hostOf = (x: Tensor): NDArray => x.handle.host!;
 
+test("PyTorch runs each optimiser that it has", () => {
+  const ofPyTorch = cases.filter(
+    ({ schedule, options }) => !schedule && !JSON.stringify(options).includes("corrected"),
+  );
+  expect(byPyTorch.map(({ name }) => name)).toEqual(ofPyTorch.map(({ name }) => `${name}, by PyTorch`));
+});
+
 describe("in f64", () => {
-  test.each(cases.map((c) => [c.name, c] as const))("%s takes the path of the formulas to 1e-9", (_, golden) => {
-    const optimiser = optimiserOf(golden);
-    const state = flatten([data.start, optimiser.init(data.start)], isLeaf);
-    const leaves = state.leaves as Tensor[];
-    const inputs = [data.x, data.labels];
-    const { graph } = stage(
-      "step",
-      [...leaves, ...inputs].map((x) => x.aval),
-      (args) => {
-        const [params, old] = unflatten(state.def, args.slice(0, leaves.length)) as [
-          Params,
-          optim.OptimiserState<Params>,
-        ];
-        const [value, gradients] = valueAndGrad(loss)(params, args.at(-2)!, args.at(-1)!);
-        const next = flatten(optimiser.update<Params>(gradients, old, params), isLeaf);
-        return { outputs: [value, ...(next.leaves as Tensor[])], rest: undefined };
-      },
-    );
-    const constants = inputs.map(hostOf).map(widened);
-    let now = leaves.map(hostOf).map(widened);
-    const losses: number[] = [];
-    for (let i = 0; i <= 20; i++) {
-      const [value, ...next] = interpret(graph, [...now, ...constants], { wide: true });
-      losses.push(value!.data[0]!);
-      if (i < 20) now = next;
-    }
-    expectAllClose(losses, golden.losses, 1e-9, "losses");
-    (["b1", "b2", "w1", "w2"] as const).forEach((key, i) => {
-      expectAllClose(now[i]!.data, golden.params[key], 1e-9, key);
-    });
-  });
+  test.each([...cases, ...byPyTorch].map((c) => [c.name, c] as const))(
+    "%s takes the same path to 1e-9",
+    (_, golden) => {
+      const optimiser = optimiserOf(golden);
+      const state = flatten([data.start, optimiser.init(data.start)], isLeaf);
+      const leaves = state.leaves as Tensor[];
+      const inputs = [data.x, data.labels];
+      const { graph } = stage(
+        "step",
+        [...leaves, ...inputs].map((x) => x.aval),
+        (args) => {
+          const [params, old] = unflatten(state.def, args.slice(0, leaves.length)) as [
+            Params,
+            optim.OptimiserState<Params>,
+          ];
+          const [value, gradients] = valueAndGrad(loss)(params, args.at(-2)!, args.at(-1)!);
+          const next = flatten(optimiser.update<Params>(gradients, old, params), isLeaf);
+          return { outputs: [value, ...(next.leaves as Tensor[])], rest: undefined };
+        },
+      );
+      const constants = inputs.map(hostOf).map(widened);
+      let now = leaves.map(hostOf).map(widened);
+      const losses: number[] = [];
+      for (let i = 0; i <= 20; i++) {
+        const [value, ...next] = interpret(graph, [...now, ...constants], { wide: true });
+        losses.push(value!.data[0]!);
+        if (i < 20) now = next;
+      }
+      expectAllClose(losses, golden.losses, 1e-9, "losses");
+      (["b1", "b2", "w1", "w2"] as const).forEach((key, i) => {
+        expectAllClose(now[i]!.data, golden.params[key], 1e-9, key);
+      });
+    },
+  );
 });
 
 /** All twenty steps as one program. */

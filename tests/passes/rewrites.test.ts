@@ -1,6 +1,7 @@
 // simplify, fold, cse, dce, narrow and storable, each by the text of the Graph before and after.
 import "../../compiler/ops/index.js";
 import { describe, expect, test } from "vitest";
+import { compileGraph } from "../../compiler/compile.js";
 import type { Graph } from "../../compiler/ir/graph.js";
 import { parseGraph } from "../../compiler/ir/parse.js";
 import { printGraph } from "../../compiler/ir/print.js";
@@ -8,9 +9,11 @@ import { baseLimits } from "../../compiler/ir/program.js";
 import { cse } from "../../compiler/passes/cse.js";
 import { dce } from "../../compiler/passes/dce.js";
 import { fold } from "../../compiler/passes/fold.js";
+import { ifConvert } from "../../compiler/passes/if-convert.js";
 import { narrow } from "../../compiler/passes/narrow.js";
 import { simplify } from "../../compiler/passes/simplify.js";
 import { storable } from "../../compiler/passes/storable.js";
+import { cond, grad, type Tensor, vmap } from "../../index.js";
 import * as np from "../../library/numpy/index.js";
 import { f32, trace } from "../support/trace.js";
 
@@ -149,5 +152,78 @@ describe("storable", () => {
   test("makes a constant result an equation", () => {
     const graph = parseGraph("graph (a:f32[3]) {\n  return a, 2:f32\n}");
     expect(linesOf(storable(graph))).toEqual(["b:f32[] = broadcast axes=[] shape=[] 2:f32", "return a, b"]);
+  });
+});
+
+describe("ifConvert", () => {
+  /** A switch between these branches of one operand, one line of each. */
+  const chosen = (index: string, lanes: number, ...branches: string[]): string[] => {
+    const type = lanes === 0 ? "f32[]" : "f32[3]";
+    const graphs = branches.map((text, k) => {
+      const [x, y] = [`x${k}`, `y${k}`];
+      const body = text === "x" ? `return ${x}` : `${y}:${type} = ${text.replaceAll("x", x)}\n return ${y}`;
+      return `branches.${k} = graph (${x}:${type}) {\n ${body}\n }`;
+    });
+    const source = `graph (a:${type}, b:bool${type.slice(3)}, c:i32${type.slice(3)}) {
+      d:i32${type.slice(3)} = cast dtype=i32 b
+      e:${type} = switch lanes=${lanes} ${index} a {\n ${graphs.join("\n")}\n }
+      return e\n}`;
+    return linesOf(ifConvert(parseGraph(source)));
+  };
+
+  test("a condition is the mask of a select", () => {
+    expect(chosen("d", 1, "neg x", "x")).toEqual([
+      "d:i32[3] = cast dtype=i32 b",
+      "e:f32[3] = neg a",
+      "f:f32[3] = select b a e",
+      "return f",
+    ]);
+  });
+
+  test("an index is compared, and clamped by it", () => {
+    expect(chosen("c", 0, "neg x", "x", "mul x x").slice(1)).toEqual([
+      "e:f32[] = neg a",
+      "f:f32[] = mul a a",
+      "g:bool[] = le c 1:i32",
+      "h:f32[] = select g a f",
+      "i:bool[] = le c 0:i32",
+      "j:f32[] = select i e h",
+      "return j",
+    ]);
+  });
+
+  test("what costs much stays a branch", () => {
+    expect(chosen("d", 1, "sin x", "x")[1]).toMatch(/switch/);
+  });
+
+  test("nested and early returns become one kernel, also their gradients", () => {
+    const early = (k: number, x: Tensor): Tensor =>
+      k === 0
+        ? x.mul(2)
+        : cond(
+            x.gt(k),
+            () => x.mul(x).mul(k),
+            () => early(k - 1, x.mul(1.5)),
+          );
+    const slopes = trace([f32(64)], (x) => vmap(grad((x: Tensor) => early(14, x)))(x!));
+    const { dispatches } = compileGraph(slopes, baseLimits);
+    // what a level keeps for its gradient is not a result of all levels around it: the code grows linearly
+    expect(dispatches).toHaveLength(1);
+    expect(dispatches[0]!.wgsl.length).toBeLessThan(8000);
+    const inTurn = trace([f32(64)], (x) =>
+      vmap((x: Tensor) => {
+        let y = x;
+        for (let k = 0; k < 40; k++) {
+          const z = y;
+          y = cond(
+            z.gt(k),
+            () => z.mul(0.5),
+            () => z.add(k),
+          );
+        }
+        return y;
+      })(x!),
+    );
+    expect(compileGraph(inTurn, baseLimits).dispatches).toHaveLength(1);
   });
 });

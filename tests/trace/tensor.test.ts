@@ -182,10 +182,11 @@ describe("on the console", () => {
     x.dispose();
     expect(inspect(x)).toBe("Tensor(f32[2], disposed)");
     let shown = "";
-    vmap((y: Tensor) => {
+    const show = (y: Tensor): Tensor => {
       shown = inspect(y);
       return y;
-    })(ones([2, 3]));
+    };
+    vmap(show, { frontend: "trace" })(ones([2, 3]));
     expect(shown).toBe("Tensor(f32[3], traced)");
   });
 
@@ -228,7 +229,8 @@ describe("operators", () => {
 
   test("on a traced value are a TraceError that names where()", () => {
     const messageOf = (work: (y: number) => unknown): string => {
-      const error = thrown(() => vmap((y: Tensor) => ones([work(y as unknown as number) ? 1 : 2]))(ones([2, 3])));
+      const f = (y: Tensor): Tensor => ones([work(y as unknown as number) ? 1 : 2]);
+      const error = thrown(() => vmap(f, { frontend: "trace" })(ones([2, 3])));
       expect(error).toBeInstanceOf(TraceError);
       return error.message;
     };
@@ -242,11 +244,12 @@ describe("operators", () => {
 
   test("reading a traced value is a TraceError", async () => {
     let pending: Promise<unknown> | undefined;
-    vmap((y: Tensor) => {
+    const read = (y: Tensor): Tensor => {
       pending = y.data();
       pending.catch(() => undefined);
       return y;
-    })(ones([2]));
+    };
+    vmap(read, { frontend: "trace" })(ones([2]));
     await expect(pending).rejects.toThrow(TraceError);
     await expect(pending).rejects.toThrow("but the function needs its elements while it is traced");
   });

@@ -90,7 +90,7 @@ describe("a traced value", () => {
       leaked.push(x.mul(2));
       return x;
     };
-    jit(leak)(ones([3]));
+    jit(leak, { frontend: "trace" })(ones([3]));
     const [x] = leaked as [Tensor];
     const message =
       /^a traced value f32\[3\] left jit\(leak\), the function it was traced in, and was used outside\n {2}return it from the function instead of storing it in a variable outside\n {2}at .*trace\.test\.ts:\d+/;
@@ -112,13 +112,16 @@ describe("a traced value", () => {
   test("of an inner function is not known to the outer one", () => {
     const f = (x: Tensor): Tensor => {
       let inner: Tensor | undefined;
-      vmap((row: Tensor) => {
-        inner = row.neg();
-        return inner;
-      })(x);
+      vmap(
+        (row: Tensor) => {
+          inner = row.neg();
+          return inner;
+        },
+        { frontend: "trace" },
+      )(x);
       return inner!.add(1);
     };
-    expect(() => jit(f)(ones([2, 3]))).toThrow(/^a traced value f32\[3\] left vmap\(/);
+    expect(() => jit(f, { frontend: "trace" })(ones([2, 3]))).toThrow(/^a traced value f32\[3\] left vmap\(/);
   });
 
   test("of an outer function is known to the inner ones", async () => {

@@ -1,5 +1,5 @@
 // Ops without a batching rule under vmap: one lane after the other, with a warning, and the numbers of a loop.
-import { grad, jit, jvp, setDevice, type Tensor, tensor, tools, vmap } from "lanewise";
+import { grad, jit, jvp, setDevice, Tensor, tensor, tools, vmap } from "lanewise";
 import { afterAll, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
 import { collectPrograms } from "../../cli/dump/collect.js";
 import type { DumpRecord, ProgramRecord } from "../../cli/dump/record.js";
@@ -68,7 +68,7 @@ const makeOp = (): OpaqueOp => {
 
 const op = makeOp();
 const running = (x: Tensor, start: Tensor | number = 0): [Tensor, Tensor] =>
-  bind(op, [x, typeof start === "number" ? constant(start) : start], {}) as [Tensor, Tensor];
+  bind(op, [x, start instanceof Tensor ? start : constant(start)], {}) as [Tensor, Tensor];
 
 const warn: MockInstance<typeof console.warn> = vi.spyOn(console, "warn").mockImplementation(() => undefined);
 beforeEach(() => void warn.mockClear());

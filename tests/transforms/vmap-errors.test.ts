@@ -2,6 +2,7 @@
 import {
   type Axes,
   dot,
+  type InAxes,
   jit,
   LanewiseError,
   matmul,
@@ -142,7 +143,7 @@ describe("axes", () => {
 
 describe("the structure", () => {
   test("of inAxes fits the arguments", () => {
-    expect(messageOf(ShapeError, () => vmap(f, [0])(ones([2]), ones([2])))).toBe(
+    expect(messageOf(ShapeError, () => vmap(f, [0] as InAxes)(ones([2]), ones([2])))).toBe(
       "vmap of f: inAxes has 1 entries for 2 arguments\n  give one entry per argument, or a single number for all",
     );
     const params = { w: ones([2, 2]), b: ones([2]) };
@@ -203,7 +204,10 @@ describe("results", () => {
 
   test("are known when the function returns: it may not be async", () => {
     const load = async (x: Tensor): Promise<Tensor> => x;
-    expect(messageOf(TraceError, () => vmap(load)(ones([2])))).toBe(
+    expect(() => vmap(load)(ones([2]))).toThrow(
+      "async functions cannot be traced\n  at load (tests/transforms/vmap-errors",
+    );
+    expect(messageOf(TraceError, () => vmap(load, { frontend: "trace" })(ones([2])))).toBe(
       "vmap of load: the function is async, so its result is not known when it returns\n" +
         "  await data outside and pass it as an argument",
     );
@@ -237,12 +241,13 @@ describe("errors inside of the function", () => {
     expect(() => vmap(vmap(failing))(ones([2, 2]))).toThrow(own);
   });
 
-  test("such as a truth test of a traced value are found before it runs", () => {
+  test("such as a truth test of an array, or of any traced value where the source is not read", () => {
     const relu = (x: Tensor): Tensor => ((x as unknown) ? x : x.neg());
-    expect(() => vmap(relu)(ones([2]))).toThrow(TraceError);
-    expect(() => vmap(relu)(ones([2]))).toThrow("conditional: x is traced");
+    expect(() => vmap(relu)(ones([2, 3]))).toThrow(TraceError);
+    expect(() => vmap(relu)(ones([2, 3]))).toThrow("a traced array of shape [3] has no single truth value");
+    expect(() => vmap(relu, { frontend: "trace" })(ones([2]))).toThrow("conditional: x is traced");
     const choose = (x: Tensor, flag: boolean): Tensor => (flag ? x : x.neg());
-    expect(() => vmap(choose, [0, null])(ones([2]), true)).toThrow("flag is traced");
+    expect(() => vmap(choose, { inAxes: [0, null], frontend: "trace" })(ones([2]), true)).toThrow("flag is traced");
   });
 });
 
@@ -255,7 +260,7 @@ describe("what is given to vmap itself", () => {
     expect(refused(3)).toThrow(new LanewiseError("vmap: number given, but a function or a module is wanted"));
     expect(refused(g, { inAxis: 0 })).toThrow(LanewiseError);
     expect(refused(g, { inAxis: 0 })).toThrow(
-      "vmap: there is no option 'inAxis'; there are inAxes, outAxes, axisSize, axisName, chunkSize\n" +
+      "vmap: there is no option 'inAxis'; there are inAxes, outAxes, axisSize, axisName, chunkSize, frontend, scope, maxSteps\n" +
         "  axes of an argument that is an object are given inside the array: inAxes: [{ inAxis: … }]",
     );
     expect(refused(g, { outAxes: 0 }, 0)).toThrow("vmap: outAxes is given twice, in the options and as an argument");

@@ -2,7 +2,7 @@
 import { type Aval, aval } from "../../core/aval.js";
 import type { DType } from "../../core/dtype.js";
 import { type Graph, literal } from "../../ir/graph.js";
-import { type Sample, shaped } from "../../ir/op.js";
+import { type Sample, shaped, type WhileParams } from "../../ir/op.js";
 import type { Operand } from "../../trace/tensor.js";
 import { add, mul, sqrt } from "../arithmetic.js";
 import { broadcast } from "../axes.js";
@@ -118,6 +118,15 @@ function counted(array: Aval, lanes: number, move: (x: Operand) => Operand): Sam
   };
 }
 
+/** With a bound that some of the lanes reach before their condition ends. */
+const bounded = (sample: Sample, maxSteps: number): Sample => ({ ...sample, params: { ...sample.params, maxSteps } });
+
+/** What a bounded loop with lanes keeps of one lane, for a sample made without lanes. */
+const withLane = (sample: Sample, one: Sample, laneAxes: readonly (readonly number[])[]): Sample => ({
+  ...sample,
+  params: { ...sample.params, lane: (one.params as WhileParams).body, laneAxes },
+});
+
 /** Ends for every number: x²/2 + 1 > x. */
 function grow(...lane: number[]): Sample {
   const spread = (value: number): Operand => (lane.length === 0 ? number(value) : broadcast(number(value), lane, []));
@@ -139,6 +148,12 @@ export const whileSamples: readonly Sample[] = [
   counted(f32(0, 2), 1, sin),
   grow(),
   grow(5),
+  bounded(counted(f32(3), 0, sin), 2),
+  bounded(counted(f32(), 0, sin), 0),
+  bounded(grow(), 3),
+  withLane(bounded(grow(5), 3), grow(), []),
+  withLane(bounded(counted(f32(3, 2), 1, sin), 2), counted(f32(2), 0, sin), [[]]),
+  withLane(bounded(counted(f32(2, 3), 2, sin), 3), counted(f32(), 0, sin), [[]]),
 ];
 
 /** A carry moved by a constant and by the entries of an array, with two stacked results. */

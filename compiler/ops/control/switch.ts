@@ -14,7 +14,19 @@ import { broadcast, lanesAt } from "../axes.js";
 import { axisNamesIn } from "../collective.js";
 import { eq, select } from "../compare.js";
 import { sumOf } from "../define.js";
-import { checkTypes, filler, flip, keep, parted, readInputs, strong, typesOf, withOutputs, zerosOf } from "./graphs.js";
+import {
+  checkTypes,
+  filler,
+  flip,
+  instantiate,
+  keep,
+  parted,
+  readInputs,
+  strong,
+  typesOf,
+  withOutputs,
+  zerosOf,
+} from "./graphs.js";
 import { switchSamples } from "./samples.js";
 
 /**
@@ -52,8 +64,13 @@ function paramsOf(lanes: Lanes, shape: Shape, transforms: Transforms): SwitchPar
   return { branches, lanes: shape.length, ...lanes };
 }
 
-const bindLanes = (index: Operand, operands: readonly Operand[], lanes: Lanes, transforms: Transforms): Tensor[] =>
-  bind(switchOp, [index, ...operands], paramsOf(lanes, index.aval.shape, transforms));
+/** Results of the branches of each lane, by an index of lanes: `lane` are those of one lane. */
+export const switchLanes = (
+  index: Operand,
+  operands: readonly Operand[],
+  lanes: Lanes,
+  transforms: Transforms,
+): Tensor[] => bind(switchOp, [index, ...operands], paramsOf(lanes, index.aval.shape, transforms));
 
 /** Branches in step: results are batched along one axis, or not at all, whichever branch gives them. */
 function batchAlike(
@@ -147,7 +164,7 @@ const switchOp: RegionOp = register<RegionOp>({
       const inAxes = placed.map((x, i) => (x.axis === null ? null : x.axis - lanes.laneAxes[i]!.length));
       const { graphs, outAxes } = batchAlike(lanes.lane, inAxes, laneAxis, transforms);
       const values = placed.map((x) => x.value);
-      const results = bindLanes(index!.value, values, { ...lanes, lane: graphs }, transforms);
+      const results = switchLanes(index!.value, values, { ...lanes, lane: graphs }, transforms);
       return results.map((value, j) => ({ value, axis: outAxes[j] === null ? null : outAxes[j]! + rank }));
     }
     const { name, size } = laneAxis;
@@ -162,7 +179,7 @@ const switchOp: RegionOp = register<RegionOp>({
         ...own.map((axis) => axis + 1),
       ]),
     };
-    const results = bindLanes(own, values, outer, transforms);
+    const results = switchLanes(own, values, outer, transforms);
     return results.map((value) => ({ value, axis: 0 }));
   },
   jvp([, ...tangents], [index, ...operands], params, transforms) {
@@ -176,7 +193,7 @@ const switchOp: RegionOp = register<RegionOp>({
       laneAxes: [...lanes.laneAxes, ...keep(lanes.laneAxes, active)],
     };
     const values = [...operands, ...tangents.filter((x) => x !== undefined)];
-    const [results, moves] = parted(bindLanes(index!, values, both, transforms), wanted.length);
+    const [results, moves] = parted(switchLanes(index!, values, both, transforms), wanted.length);
     let at = 0;
     return { results, tangents: wanted.map((isActive) => (isActive ? moves[at++] : undefined)) };
   },
@@ -200,7 +217,12 @@ const switchOp: RegionOp = register<RegionOp>({
     let back: readonly (Tensor | undefined)[];
     if (keep(lanes.laneAxes, isLinear).every((own) => own.length === every.length)) {
       const laneAxes = [...keep(lanes.laneAxes, flip(isLinear)), ...there.map(() => every)];
-      back = bindLanes(index!, [...known, ...there], { ...lanes, lane: lanes.lane.map(turned), laneAxes }, transforms);
+      back = switchLanes(
+        index!,
+        [...known, ...there],
+        { ...lanes, lane: lanes.lane.map(turned), laneAxes },
+        transforms,
+      );
     } else {
       // lanes share an operand: its cotangent is the sum over all of them, each with what its own branch gives
       const { branches } = params as SwitchParams;
@@ -233,12 +255,41 @@ const switchOp: RegionOp = register<RegionOp>({
       },
     };
   },
+  bodies: (params) => lanesOf(params as SwitchParams, 0).lane,
+  widen(eqn, graphs, more, transforms) {
+    const { laneAxes } = lanesOf(eqn.params as SwitchParams, eqn.inputs.length - 1);
+    const lanes = { lane: graphs, laneAxes: [...laneAxes, ...more.map(() => [])] };
+    return { inputs: [...eqn.inputs, ...more], params: paramsOf(lanes, eqn.inputs[0]!.aval.shape, transforms) };
+  },
   samples: switchSamples,
   ulp: 4,
 });
 
+/** Equations that are computed again rather than kept: they cost less than memory does. */
+const MAX_AGAIN = 64;
+
+function isCheap(graph: Graph): boolean {
+  const count = ({ eqns }: Graph): number =>
+    eqns.reduce((sum, { op, params }) => {
+      if (op.kind === "elementwise" || (op.kind === "view" && !op.fence)) return sum + 1;
+      const branches = op.kind === "region" && op.form === "switch" ? (params as SwitchParams).branches : undefined;
+      return branches ? branches.reduce((all, branch) => all + count(branch), sum) : Infinity;
+    }, 0);
+  return count(graph) <= MAX_AGAIN;
+}
+
+/** One Graph, from the inputs of `known` and those of `linear` behind its residuals, which `known` gives. */
+function together(known: Graph, linear: Graph): Graph {
+  const inputs = known.inputs.map((v) => newVar(v.aval));
+  const rest = linear.inputs.slice(known.outputs.length).map((v) => newVar(v.aval));
+  const first = instantiate(known, inputs);
+  const second = instantiate(linear, [...first.outputs, ...rest]);
+  return { inputs: [...inputs, ...rest], eqns: [...first.eqns, ...second.eqns], outputs: second.outputs };
+}
+
 /**
- * The branches' known parts as one switch, and their linear parts as another. What a branch leaves to its linear part is
+ * The branches' known parts as one switch, and their linear parts as another, which computes again what is cheap. Else
+ * what a branch leaves to its linear part is
  * a result of the first switch, in which the other branches give ones: lanes that do not take a branch are no danger to
  * those that do.
  */
@@ -253,6 +304,26 @@ function takeApart(eqn: Eqn, unknown: readonly boolean[], transforms: Transforms
   const [knownAxes, unknownAxes] = [keep(lanes.laneAxes, flip(unknown)), keep(lanes.laneAxes, unknown)];
   const knownOperands = keep(operands, flip(unknown));
   const results = flip(unknownOut).filter(Boolean).length;
+  const own = parts.map(({ known }) => withOutputs(known, known.outputs.slice(0, results)));
+  const kept = parts.map(({ known }) => withOutputs(known, known.outputs.slice(results)));
+  // a cotangent summed over lanes would meet what a lane computes again in branches that it does not take
+  if (unknownAxes.every((axes) => axes.length === shape.length) && kept.every(isCheap)) {
+    const switchOf = (lane: readonly Graph[], inputs: readonly Atom[], laneAxes: Lanes["laneAxes"]): Eqn =>
+      newEqn(switchOp, [index, ...inputs], paramsOf({ lane, laneAxes }, shape, transforms), eqn.location);
+    const both = parts.map(({ linear }, k) => together(kept[k]!, linear));
+    const reads = both.map(readInputs);
+    const read = both[0]!.inputs.map((_, i) => i >= knownOperands.length || reads.some((flags) => flags[i]));
+    const again = switchOf(
+      both.map((graph) => ({ ...graph, inputs: keep(graph.inputs, read) })),
+      keep([...knownOperands, ...keep(operands, unknown)], read),
+      keep([...knownAxes, ...unknownAxes], read),
+    );
+    const outputs = keep(eqn.outputs, flip(unknownOut));
+    return {
+      known: results > 0 ? [{ ...switchOf(own, knownOperands, knownAxes), outputs }] : [],
+      unknown: [{ ...again, outputs: keep(eqn.outputs, unknownOut) }],
+    };
+  }
 
   // an operand that all lanes share a choice for is handed on as it is; everything else gets a place of its own
   const places: { readonly branch: number; readonly at: number; readonly type: Aval }[] = [];
