@@ -5,8 +5,8 @@ import type { FusedGraph, FusedKernel } from "../ir/kernel.js";
 import type { ReduceParams } from "../ir/op.js";
 import type { DeviceLimits } from "../ir/program.js";
 import { isStacked, laneShape } from "../ir/region.js";
-import { costOf, memoryOf, readsInPlace, stateSizeOf } from "./cost.js";
-import { isRoot, needsMemory } from "./root.js";
+import { costOf, memoryOf, stateSizeOf } from "./cost.js";
+import { isRoot, needsMemory, readsInPlace } from "./root.js";
 import { chooseStores, MAX_INSTRUCTIONS, type StoreReason, type Stores } from "./store.js";
 
 /** A kernel while it grows. */
@@ -59,7 +59,7 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
         g.size === size && g.loads.size + g.members.length + 1 <= limits.maxStorageBuffers;
       const own = (g: Group): boolean => g.roots.includes(eqn) && (needsMemory(eqn) || hasRoom(g));
       const isOpen = (g: Group): boolean => g.start >= (fences.get(v) ?? 0) && fits(g, v, eqn, cone, groupOf, limits);
-      const isAlone = eqn.op.kind === "opaque" || eqn.op.kind === "region";
+      const isAlone = isRoot(eqn) && (eqn.op.kind === "opaque" || eqn.op.kind === "region");
       const home = groups.find(isAlone ? own : isOpen) ?? newGroup(size, groups, i);
       join(home, v, eqn, cone, groupOf, groups);
       groupOf.set(v, home);
@@ -134,7 +134,7 @@ function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, 
   if (g.size !== sizeOf(v.aval.shape) || g.size === 0 || g.roots.some(needsMemory)) return false;
   if (isRoot(eqn) && !(g.roots.length > 0 && g.members.length === g.roots.length && foldsAlike(g.roots[0]!, eqn)))
     return false;
-  if (g.cost + cone.cost > MAX_INSTRUCTIONS) return false;
+  if (g.cost + cone.cost > MAX_INSTRUCTIONS && g.cost + costBeside(g, cone) > MAX_INSTRUCTIONS) return false;
   const loads = new Set(g.loads);
   let continues = g.roots.length === 0 || isRoot(eqn);
   for (const [leaf, inPlace] of cone.leaves) {
@@ -153,6 +153,10 @@ function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, 
   const carried = roots.reduce((sum, root) => sum + stateSizeOf(root), 0);
   return continues && loads.size + carried + g.members.length + 1 <= limits.maxStorageBuffers;
 }
+
+/** Instructions of a cone that the group does not have yet. */
+const costBeside = (g: Group, { eqns }: Cone): number =>
+  eqns.reduce((sum, eqn) => (g.eqns.has(eqn) ? sum : sum + costOf(eqn)), 0);
 
 const isStackedVar = (eqn: Eqn, v: Var): boolean => eqn.outputs.includes(v) && isStacked(eqn, eqn.outputs.indexOf(v));
 
@@ -174,8 +178,8 @@ function join(
 ): void {
   g.members.push(v);
   if (isRoot(eqn) && !g.roots.includes(eqn)) g.roots.push(eqn);
+  g.cost += costBeside(g, cone);
   for (const e of cone.eqns) g.eqns.add(e);
-  g.cost += cone.cost;
   for (const leaf of cone.leaves.keys()) {
     const from = groupOf.get(leaf);
     if (from === g) continue;

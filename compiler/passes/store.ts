@@ -2,8 +2,8 @@
 import { sizeOf } from "../core/shape.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import type { DeviceLimits } from "../ir/program.js";
-import { costOf, memoryOf, readsInPlace, stateSizeOf, termsOf } from "./cost.js";
-import { isRoot, needsMemory } from "./root.js";
+import { costOf, memoryOf, stateSizeOf, termsOf } from "./cost.js";
+import { isRoot, needsMemory, readsInPlace } from "./root.js";
 
 /** Instructions of one kernel at most: beyond it shaders compile slowly, and some drivers fail. */
 export const MAX_INSTRUCTIONS = 1000;
@@ -193,7 +193,8 @@ function gatherPlaces(v: Var, readers: readonly Eqn[], places: ReadonlyMap<Var, 
       op.kind === "view" && op.oneOperand
         ? size / Math.max(1, sizeOf(out.aval.shape))
         : termsOf(eqn) / (op.kind === "contraction" ? REUSE : 1);
-    for (const [kernel, ats] of places.get(out) ?? []) {
+    const outs = isRoot(eqn) ? [out] : eqn.outputs;
+    for (const [kernel, ats] of outs.flatMap((v) => [...(places.get(v) ?? [])])) {
       const known = own.get(kernel) ?? new Map<string, number>();
       own.set(kernel, known);
       for (const [at, elements] of ats) {
