@@ -9,6 +9,7 @@ import type { Machine } from "./case.js";
 import { convForward, convGradient } from "./cases/conv.js";
 import { convolution } from "./cases/convolution.js";
 import { chain, functions } from "./cases/elementwise.js";
+import { ensemble, smallEnsemble } from "./cases/ensemble.js";
 import { matmul } from "./cases/matmul.js";
 import { call, callAndRead, callsInARow, eager } from "./cases/overhead.js";
 import { collatzCase, mandelbrotCase } from "./cases/plain-js.js";
@@ -29,6 +30,8 @@ const cases = [
   convGradient,
   mandelbrotCase,
   collatzCase,
+  ensemble,
+  smallEnsemble,
   call,
   callsInARow,
   callAndRead,

@@ -77,7 +77,7 @@ interface Prepared {
 }
 
 /** The variables that were read have their elements where they had them then. */
-function areInPlace({ rowsRead }: Entry): boolean {
+function areInPlace({ rowsRead }: Pick<Entry, "rowsRead">): boolean {
   for (const [x, row] of rowsRead) if (x.row?.of !== row?.of || x.row?.index !== row?.index) return false;
   return true;
 }
@@ -135,7 +135,10 @@ export function jit(fn: unknown, options: JitOptions = {}): Jitted<unknown[], un
     let entry = cache.get(key);
     if (entry && !areInPlace(entry)) entry = undefined;
     if (!entry) {
-      const { graph, captures, rest, writes, rowsRead } = stageCall("jit", target, flat, fixed, true);
+      let staged = stageCall("jit", target, flat, fixed, true);
+      // it read what it moved into stacks later on; now they are where they stay
+      if (!areInPlace(staged)) staged = stageCall("jit", target, flat, fixed, true);
+      const { graph, captures, rest, writes, rowsRead } = staged;
       const names = flat.leaves.map((_, i) => flat.name(i));
       entry = {
         graph,

@@ -73,7 +73,7 @@ const checked: Readonly<Record<string, readonly [cpu: number, gpu: number]>> = {
   maml: [3, 3],
   "per-example-gradients": [14, 15],
   "neural-ode": [6, 6],
-  "lenet-ensemble": [4, 4],
+  "dense-module": [10, 10],
 };
 
 describe.each(Object.entries(checked))("%s", (name, [cpu, gpu]) => {
@@ -90,12 +90,66 @@ describe.each(Object.entries(checked))("%s", (name, [cpu, gpu]) => {
   gpuTest("is right on the GPU", () => check("gpu", gpu), TIMEOUT_MS);
 });
 
-describe("image-filters", () => {
-  const sizeOf = (path: string): readonly [number, number] => {
-    const { width, height } = PNG.sync.read(readFileSync(path));
-    return [width, height];
+const sizeOf = (path: string): readonly [number, number] => {
+  const { width, height } = PNG.sync.read(readFileSync(path));
+  return [width, height];
+};
+
+describe("lenet-ensemble", () => {
+  const train = (device: "gpu" | "cpu", images: number, args: readonly string[]): Outcome => {
+    const amounts = ["--images", `${images}`, "--batch", "3", "--test", "20"];
+    return runScript("examples/lenet-ensemble.ts", device, [...amounts, ...args]);
   };
 
+  const check = (device: "gpu" | "cpu"): void => {
+    const picture = join(folder, device, "lenets.png");
+    const { status, stdout, all } = train(device, 60, ["--epochs", "1", "--out", picture]);
+    expect(status, all).toBe(0);
+    expect(stdout).toContain("All is as expected.");
+    expect(stdout.match(/✓/g)).toHaveLength(5);
+    expect(stdout).toMatch(/averaged ensemble +│ +│ +│ +'\d+\.00 %'/);
+    expect(all).toMatch(/epoch 1 .* 20 of 20 steps, \d+ s, losses (\d\.\d{3} ?){4}\n/);
+    expect(sizeOf(picture)).toEqual([1500, 720]);
+  };
+
+  test("trains on random images and on digits on the CPU", () => check("cpu"), TIMEOUT_MS);
+
+  gpuTest("trains on random images and on digits on the GPU", () => check("gpu"), TIMEOUT_MS);
+
+  test(
+    "goes on from a checkpoint with the same bits, and with the same digits alone",
+    () => {
+      const at = (name: string): string => join(folder, name);
+      const epochs = (count: number, ...args: readonly string[]) => [
+        ...["--epochs", `${count}`, "--out", at("lenets.png")],
+        ...args,
+      ];
+      for (const args of [
+        epochs(2, "--save", at("straight")),
+        epochs(1, "--save", at("half")),
+        epochs(2, "--resume", at("half"), "--save", at("resumed")),
+      ]) {
+        const { status, all } = train("cpu", 12, args);
+        expect(status, all).toBe(0);
+      }
+      const bytes = (name: string): Buffer => readFileSync(at(name));
+      expect(bytes("resumed").equals(bytes("straight"))).toBe(true);
+      expect(bytes("half").equals(bytes("straight"))).toBe(false);
+      const { status, all } = train("cpu", 15, epochs(2, "--resume", at("half")));
+      expect(all).toContain("made with --images 12, which cannot become 15 now");
+      expect(status).toBe(2);
+    },
+    TIMEOUT_MS,
+  );
+
+  test("says what is wrong with its options", () => {
+    const { status, all } = train("cpu", 60_001, []);
+    expect(all).toContain("A whole number from 0 to 60000 is wanted.");
+    expect(status).toBe(1);
+  });
+});
+
+describe("image-filters", () => {
   const check = (device: "gpu" | "cpu"): void => {
     const sheet = join(folder, device, "sheet.png");
     const { status, stdout, all } = runScript("examples/image-filters.ts", device, ["--size", "96x64", "--out", sheet]);

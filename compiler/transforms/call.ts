@@ -122,8 +122,15 @@ export function stageCall(
   return staged;
 }
 
-/** Throws `LanewiseError` for an option that there is not. */
+/** Throws `LanewiseError` for an option that there is not, and for what are no options. */
 export function checkOptions(transform: string, options: object, known: readonly string[]): void {
+  const isObject = typeof options === "object" && options !== null;
+  if (!isObject || Array.isArray(options) || options instanceof Tensor) {
+    const seen = isObject ? (Array.isArray(options) ? "an array" : "a tensor") : String(options);
+    throw new LanewiseError(
+      `${transform}: ${seen} stands where options belong\n  give an object: { ${known[0]}: … }${hereText()}`,
+    );
+  }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
     const there = `${known.length === 1 ? "there is" : "there are"} ${known.join(", ")}`;
@@ -139,7 +146,7 @@ export interface Forwarding<A extends readonly unknown[] = never[], R = unknown>
 /** The module behind the function that stands for its `forward`. */
 const moduleOf = new WeakMap<AnyFunction, object>();
 
-const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
+export const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
   typeof x === "object" && x !== null && typeof (x as Forwarding).forward === "function";
 
 /**
@@ -167,6 +174,11 @@ export function checkFunction(transform: string, fn: unknown, frontend?: Fronten
     Object.defineProperty(read, "name", { value: fn.name });
     madeOf.set(read, fn as AnyFunction);
     return read;
+  }
+  if (Array.isArray(fn)) {
+    throw new LanewiseError(
+      `${transform}: an array given, but a function or a module is wanted\n  vmap makes one model of many: ${transform}(vmap([…]))${hereText()}`,
+    );
   }
   throw new LanewiseError(`${transform}: ${typeof fn} given, but a function or a module is wanted`);
 }

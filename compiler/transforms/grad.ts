@@ -15,6 +15,7 @@ import {
   type FlatArgs,
   type Forwarding,
   flattenArgs,
+  isForwarding,
   isLeaf,
   nameAfter,
   nameOf,
@@ -181,8 +182,8 @@ function outsideOf(name: string, fn: AnyFunction, wrt: unknown): Flat<Tensor> {
     const path = showPath(flat.paths[i]!, "wrt");
     if (!(x instanceof Tensor)) {
       throw new TraceError(
-        `${name} of ${nameOf(fn)}: ${path} is ${typeof x === "object" ? "no tensor" : `a ${typeof x}`}, but tensors that the function reads are wanted\n` +
-          `  numbers and typed arrays are copied when they are read: make tensors of them first${hereText()}`,
+        `${name} of ${nameOf(fn)}: ${path} is ${isForwarding(x) ? `a module ${x.constructor.name}` : typeof x === "object" ? "no tensor" : `a ${typeof x}`}, but tensors that the function reads are wanted\n` +
+          `  ${isForwarding(x) ? "give its parameters: wrt: module.parameters()" : "numbers and typed arrays are copied when they are read: make tensors of them first"}${hereText()}`,
       );
     }
     if (x.dtype !== "f32") {

@@ -136,11 +136,13 @@ function vmapModels(models: readonly unknown[], options: ReadOptions): (...args:
       );
     }
     return ensembleCall(
-      `vmap([${nameOf(first)} × ${count}])`,
-      count,
+      {
+        name: `vmap([${nameOf(first)} × ${count}])`,
+        list: models as readonly object[],
+        call: (k, leaves) => callTraced("vmap", functions[k]!, { def: flat.def }, leaves),
+      },
       flat.leaves,
       { axes, size },
-      (k, leaves) => callTraced("vmap", functions[k]!, { def: flat.def }, leaves),
       (def) => outAxesFor(first, def, options.outAxes),
     );
   };
