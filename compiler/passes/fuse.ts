@@ -6,7 +6,8 @@ import type { ReduceParams } from "../ir/op.js";
 import type { DeviceLimits } from "../ir/program.js";
 import { isStacked, laneShape } from "../ir/region.js";
 import { costOf, memoryOf, readsInPlace, stateSizeOf } from "./cost.js";
-import { isRoot, needsMemory } from "./root.js";
+import { arrayFormOf } from "./local.js";
+import { isRoot, memoryNeeds, type NeedsMemory } from "./root.js";
 import { chooseStores, MAX_INSTRUCTIONS, type StoreReason, type Stores } from "./store.js";
 
 /** A kernel while it grows. */
@@ -38,13 +39,20 @@ export function fuse(graph: Graph, limits: DeviceLimits): FusedGraph {
   const producer = new Map<Var, Eqn>();
   for (const eqn of graph.eqns) for (const v of eqn.outputs) producer.set(v, eqn);
   const stores = chooseStores(graph, limits);
-  const groups = group(graph, producer, stores, limits);
+  const needsMemory = memoryNeeds(graph, limits);
+  const groups = group(graph, producer, stores, limits, needsMemory);
   const memory = graph.outputs.map((x) => memoryOf(x as Var, producer));
-  return { graph, kernels: finish(graph, producer, groups, stores, new Set(memory)), memory };
+  return { graph, kernels: finish(graph, producer, groups, stores, new Set(memory), needsMemory), memory };
 }
 
 /** Puts each stored variable in the first group it fits, else in a new one. */
-function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, limits: DeviceLimits): Group[] {
+function group(
+  graph: Graph,
+  producer: ReadonlyMap<Var, Eqn>,
+  stores: Stores,
+  limits: DeviceLimits,
+  needsMemory: NeedsMemory,
+): Group[] {
   const inputs = new Set(graph.inputs);
   const groups: Group[] = [];
   const groupOf = new Map<Var, Group>();
@@ -53,12 +61,13 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
     for (const v of eqn.outputs) {
       if (!stores.has(v)) continue;
       const cone = coneOf(v, producer, (x) => inputs.has(x) || stores.has(x));
-      const size = sizeOf(laneShape(eqn, eqn.outputs.indexOf(v)));
+      const size = lanesFor(eqn, v, stores);
       // a loop that stores more than can be bound runs more than once
       const hasRoom = (g: Group): boolean =>
         g.size === size && g.loads.size + g.members.length + 1 <= limits.maxStorageBuffers;
       const own = (g: Group): boolean => g.roots.includes(eqn) && (needsMemory(eqn) || hasRoom(g));
-      const isOpen = (g: Group): boolean => g.start >= (fences.get(v) ?? 0) && fits(g, v, eqn, cone, groupOf, limits);
+      const isOpen = (g: Group): boolean =>
+        g.start >= (fences.get(v) ?? 0) && !g.roots.some(needsMemory) && fits(g, v, eqn, cone, groupOf, limits);
       const isAlone = eqn.op.kind === "opaque" || eqn.op.kind === "region";
       const home = groups.find(isAlone ? own : isOpen) ?? newGroup(size, groups, i);
       join(home, v, eqn, cone, groupOf, groups);
@@ -67,6 +76,19 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
   }
   return groups;
 }
+
+/** Invocations that compute v: of a region one for each lane. What all lanes share is stored by one of them. */
+function lanesFor(eqn: Eqn, v: Var, stores: Stores): number {
+  const form = arrayFormOf(eqn);
+  const sizeFor = (x: Var): number => sizeOf(form?.vars.has(x) ? form.shape : laneShape(eqn, eqn.outputs.indexOf(x)));
+  if (!isShared(eqn, v)) return sizeFor(v);
+  const sizes = eqn.outputs.filter((x) => stores.has(x) && !isStackedVar(eqn, x)).map(sizeFor);
+  return sizes.includes(0) ? sizeFor(v) : Math.max(...sizes);
+}
+
+/** A number that a region gives, which every lane knows. */
+const isShared = (eqn: Eqn, v: Var): boolean =>
+  eqn.op.kind === "region" && eqn.outputs.includes(v) && v.aval.shape.length === 0;
 
 /** The number of the last fence that each variable comes behind, directly or not. */
 function fencesOf(graph: Graph): Map<Var, number> {
@@ -131,7 +153,7 @@ function coneOf(root: Var, producer: ReadonlyMap<Var, Eqn>, inMemory: (v: Var) =
 }
 
 function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, Group>, limits: DeviceLimits): boolean {
-  if (g.size !== sizeOf(v.aval.shape) || g.size === 0 || g.roots.some(needsMemory)) return false;
+  if (g.size !== sizeOf(v.aval.shape) || g.size === 0) return false;
   if (isRoot(eqn) && !(g.roots.length > 0 && g.members.length === g.roots.length && foldsAlike(g.roots[0]!, eqn)))
     return false;
   if (g.cost + cone.cost > MAX_INSTRUCTIONS) return false;
@@ -141,7 +163,8 @@ function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, 
     const from = groupOf.get(leaf);
     if (from === g) {
       // a prologue cannot read what the kernel has yet to compute, and entries of a scan are past
-      if (!inPlace || isRoot(eqn) || g.roots.some((root) => isStackedVar(root, leaf))) return false;
+      const isKnown = inPlace || g.roots.some((root) => isShared(root, leaf));
+      if (!isKnown || isRoot(eqn) || g.roots.some((root) => isStackedVar(root, leaf))) return false;
       continues = true;
     } else {
       if (from?.before.has(g)) return false;
@@ -193,6 +216,7 @@ function finish(
   groups: readonly Group[],
   stores: Stores,
   outputs: ReadonlySet<Var>,
+  needsMemory: NeedsMemory,
 ): FusedKernel[] {
   const readByOthers = new Set(groups.flatMap((g) => [...g.loads]));
   const place = new Map(graph.eqns.map((eqn, i) => [eqn, i]));
@@ -210,7 +234,10 @@ function finish(
     const [root] = g.roots;
     const alone = root && needsMemory(root) ? root : undefined;
     const kept = alone ? alone.outputs : g.members.filter((v) => outputs.has(v) || readByOthers.has(v));
+    // what all lanes share has a kernel without them
+    const form = root && !alone && kept.some((v) => arrayFormOf(root)?.vars.has(v)) ? arrayFormOf(root) : undefined;
     return {
+      ...(form ? { form } : {}),
       kind: kindOf(root, alone !== undefined),
       name: `k${i}`,
       roots: g.roots,

@@ -3,7 +3,7 @@ import { sizeOf } from "../core/shape.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import type { DeviceLimits } from "../ir/program.js";
 import { costOf, memoryOf, readsInPlace, stateSizeOf, termsOf } from "./cost.js";
-import { isRoot, needsMemory } from "./root.js";
+import { isRoot, memoryNeeds } from "./root.js";
 
 /** Instructions of one kernel at most: beyond it shaders compile slowly, and some drivers fail. */
 export const MAX_INSTRUCTIONS = 1000;
@@ -40,6 +40,7 @@ export type Stores = ReadonlyMap<Var, StoreReason>;
  * reading it back.
  */
 export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
+  const needsMemory = memoryNeeds(graph, limits);
   const producer = new Map<Var, Eqn>();
   for (const eqn of graph.eqns) for (const v of eqn.outputs) producer.set(v, eqn);
   const inputs = new Set(graph.inputs);
@@ -55,7 +56,8 @@ export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
   const read = readBy(graph);
   for (const eqn of graph.eqns) {
     if (!isRoot(eqn)) continue;
-    for (const v of eqn.outputs) if (needsMemory(eqn) || read.has(v)) store(v, rootReason(eqn));
+    for (const v of eqn.outputs)
+      if (needsMemory(eqn) || read.has(v)) store(v, needsMemory(eqn) ? "own kernel" : rootReason(eqn));
     if (!needsMemory(eqn)) continue;
     for (const x of eqn.inputs) if (x.kind === "var") store(memoryOf(x, producer), "operand");
   }
@@ -68,10 +70,7 @@ export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
 
 const readBy = (graph: Graph): Set<Atom> => new Set([...graph.eqns.flatMap((eqn) => eqn.inputs), ...graph.outputs]);
 
-function rootReason(eqn: Eqn): StoreReason {
-  if (needsMemory(eqn)) return "own kernel";
-  return eqn.op.kind === "region" ? "loop" : "root";
-}
+const rootReason = (eqn: Eqn): StoreReason => (eqn.op.kind === "region" ? "loop" : "root");
 
 /** Forward: what each variable takes to compute from memory. */
 function cutLongCones(
