@@ -8,8 +8,8 @@ import type { ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
 import { costOf, foldsMuch } from "./cost.js";
 import { laneFormOf, Mixed } from "./lane-arrays.js";
 
-/** Instructions of the body at most. */
-const MAX_BODY = 800;
+/** Instructions of the bodies at most. Elsewhere they take as long to compile; some drivers fail on longer kernels. */
+const MAX_BODY = 4000;
 
 /** What is known of a region, whatever the device. */
 interface Locality {

@@ -94,6 +94,13 @@ describe("one kernel is", () => {
     expect(wgsl.match(/for \(/g)).toHaveLength(3);
   });
 
+  gpuTest("a loop over columns, which are the lanes", async () => {
+    const graph = trace([f32(6, LANES)], (x) => vmap(insertionSort, { inAxes: 1, outAxes: 1 })(x!));
+    const loops = compileGraph(graph, baseLimits).dispatches.filter(({ wgsl }) => wgsl.includes("var a"));
+    expect(loops).toHaveLength(1);
+    await expectGpuAgrees(graph, drawn(graph, 0, 9));
+  });
+
   gpuTest("a histogram of a table that all lanes read, each from a place of its own", async () => {
     const table = f32(12);
     const graph = trace([table, i32(LANES)], (t, starts) =>
