@@ -11,6 +11,9 @@ export const MAX_INSTRUCTIONS = 1000;
 /** Instructions, per element, that a kernel more and a write are worth. */
 const STORE_COST = 64;
 
+/** Instructions, over all elements, that starting a kernel more is worth: small arrays are computed again. */
+const LAUNCH_COST = 16384;
+
 /** Instructions that reading an element back is worth. */
 const LOAD_COST = 6;
 
@@ -177,8 +180,8 @@ function isCostly(own: Places, size: number, price: number): boolean {
     if (at.size > MAX_PLACES) return true;
     for (const elements of at.values()) computed += elements;
   }
-  const repeats = computed / size;
-  return (repeats - 1) * price - repeats * LOAD_COST > STORE_COST;
+  const extra = (computed - size) * price - computed * LOAD_COST;
+  return extra > Math.max(STORE_COST * size, LAUNCH_COST);
 }
 
 function gatherPlaces(v: Var, readers: readonly Eqn[], places: ReadonlyMap<Var, Places>): Places {
