@@ -1,7 +1,7 @@
 // Regions in which each lane keeps small arrays of its own: whether all that differs from lane to lane stays in its lane.
 import { type Aval, showAval } from "../core/aval.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../core/shape.js";
-import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
+import { type Atom, type Eqn, type Graph, regionsOf, type Var } from "../ir/graph.js";
 import type { LaneForm } from "../ir/kernel.js";
 import type { ReduceParams, ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
 import { Position } from "../ir/position.js";
@@ -9,7 +9,10 @@ import { ScalarBuilder } from "../ir/scalar.js";
 import { foldsMuch } from "./cost.js";
 
 /** Elements of one array of a lane at most: each of them may be moved in every turn. */
-export const MAX_OWN = 256;
+const MAX_OWN = 256;
+
+/** The same for a loop without lanes: one invocation does what a dispatch in each turn would do side by side. */
+const MAX_ALONE = 64;
 
 /** Elements of all arrays of a lane at most. WGSL allows 8192 bytes for variables of functions. */
 const MAX_ALL = 2048;
@@ -52,8 +55,17 @@ function laneShapes(eqn: Eqn): Shape[] {
     const { lanes } = params as WhileParams;
     return lanes <= common ? [most.slice(0, lanes)] : [];
   }
-  return Array.from({ length: common }, (_, k) => most.slice(0, common - k));
+  const all = Array.from({ length: common }, (_, k) => most.slice(0, common - k));
+  return writesElements(params) ? [...all, []] : all;
 }
+
+/** Its Graphs write single elements over, as a program for one lane does. */
+const writesElements = (params: object): boolean =>
+  regionsOf(params).some(({ graph }) =>
+    graph.eqns.some(
+      (eqn) => ((eqn.op.kind === "view" || eqn.op.kind === "opaque") && eqn.op.writes) || writesElements(eqn.params),
+    ),
+  );
 
 /** Follows what differs from lane to lane through a region and the Graphs in it. */
 class Search {
@@ -95,8 +107,9 @@ class Search {
     isRoot: boolean,
   ): boolean[] | Mixed {
     const { branches, lanes } = eqn.params as SwitchParams;
-    if (lanes === 0 && lane.has(index!)) return new Mixed("the branch is chosen by a value of one lane", eqn);
-    let flags = eqn.outputs.map(() => lanes > 0);
+    if (lanes < this.shape.length && lane.has(index!))
+      return new Mixed("the branch is chosen by a value of one lane", eqn);
+    let flags = eqn.outputs.map(() => lanes > 0 || lane.has(index!));
     for (const branch of branches) {
       const found = this.graph(
         branch,
@@ -114,7 +127,7 @@ class Search {
     if (found instanceof Mixed) return found;
     const test = this.graph(cond, this.#inputsOf(cond, eqn, lane, consts, found));
     if (test instanceof Mixed) return test;
-    if (lanes === 0 && test[0]) return new Mixed("it goes on by a value of one lane", eqn);
+    if (lanes < this.shape.length && test[0]) return new Mixed("it goes on by a value of one lane", eqn);
     return this.#checkResults(eqn, found, isRoot, 2);
   }
 
@@ -186,7 +199,8 @@ class Search {
     const own = sizeOf(shape.slice(this.shape.length));
     if (own === 0) return new Mixed("it holds arrays without elements", eqn);
     if (own === 1) return undefined;
-    if (own > MAX_OWN) return new Mixed(`a lane would hold an array of ${own} elements; ${MAX_OWN} are the most`, eqn);
+    const most = this.shape.length > 0 ? MAX_OWN : MAX_ALONE;
+    if (own > most) return new Mixed(`a lane would hold an array of ${own} elements; ${most} are the most`, eqn);
     this.#elements += own * copies;
     if (this.#elements <= MAX_ALL) return undefined;
     return new Mixed(`a lane would hold arrays of more than ${MAX_ALL} elements together`, eqn);

@@ -94,6 +94,12 @@ describe("one kernel is", () => {
     expect(wgsl.match(/for \(/g)).toHaveLength(3);
   });
 
+  gpuTest("a sort of one row alone, and of rows of rows", async () => {
+    await expectOneKernel(trace([f32(9)], insertionSort));
+    const graph = trace([f32(3, 5, 6)], (x) => vmap(vmap(insertionSort))(x!));
+    await expectOneKernel(graph);
+  });
+
   gpuTest("a loop over columns, which are the lanes", async () => {
     const graph = trace([f32(6, LANES)], (x) => vmap(insertionSort, { inAxes: 1, outAxes: 1 })(x!));
     const loops = compileGraph(graph, baseLimits).dispatches.filter(({ wgsl }) => wgsl.includes("var a"));
@@ -216,6 +222,35 @@ describe("one kernel is", () => {
     });
     await expectOneKernel(graph, -2, 2);
   });
+});
+
+test("constants among what a loop starts with need no buffer", () => {
+  const graph = lanesOf([f32()], (x) =>
+    whileLoop(
+      ([x]) => x.lt(50),
+      (all) => all.map((y, k) => y.add(all[(k + 1) % all.length]!).mul(0.75)) as [Tensor, ...Tensor[]],
+      [x, ...Array.from({ length: 11 }, (_, k) => zeros([]).add(k))],
+    ).slice(0, 1),
+  );
+  expect(compileStages(graph, baseLimits).notLocal).toEqual([]);
+});
+
+test("arrays that a device cannot bind together are given as the reason", () => {
+  const graph = trace(
+    Array.from({ length: 9 }, () => f32(LANES)),
+    (...xs) =>
+      vmap((...xs: Tensor[]) =>
+        whileLoop(
+          (all) => all[0]!.lt(50),
+          (all) => all.map((y, k) => y.abs().add(all[(k + 1) % 9]!)) as [Tensor, ...Tensor[]],
+          xs as [Tensor, ...Tensor[]],
+        ),
+      )(...(xs as [Tensor, ...Tensor[]]))[0]!,
+  );
+  const text = (maxStorageBuffers: number): string =>
+    showStage(compileStages(graph, { ...baseLimits, maxStorageBuffers }), "kernels");
+  expect(text(8)).toMatch(/because it reads 9 arrays; the device binds 7 beside a result/);
+  expect(text(10)).not.toMatch(/not in the lanes/);
 });
 
 describe("the gradient", () => {
