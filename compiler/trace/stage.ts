@@ -18,6 +18,8 @@ export interface Staged<R> {
   readonly rest: R;
   /** Variables it assigned. Their new values are the last outputs of the Graph. */
   readonly writes: readonly Variable[];
+  /** The same for messages: entries of these, where the function knows them as variables of their own. */
+  readonly assigned: readonly Tensor[];
   /** Where variables had their elements when they were first used. */
   readonly rowsRead: ReadonlyMap<Tensor, Row | undefined>;
 }
@@ -54,8 +56,9 @@ export function stage<R>(
       const written = [...all.filter(([x]) => !isBehind(x)), ...behind];
       const graph = trace.finish([...outputs, ...written.map(([, value]) => value)]);
       const writes = written.map(([variable]) => variable) as Variable[];
+      const assigned = writes.map((x) => trace.assigned.get(x)!);
       const { captures, sources, rowsRead } = trace;
-      return { graph, captures, sources, rest, writes, rowsRead };
+      return { graph, captures, sources, rest, writes, assigned, rowsRead };
     },
     keeping,
   );
