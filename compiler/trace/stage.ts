@@ -101,11 +101,15 @@ export function replay(graph: Graph, operands: readonly Operand[]): Operand[] {
   return graph.outputs.map(read);
 }
 
-/** Gives variables their new values: in the trace under way, else at once. */
-export function writeBack(writes: readonly Variable[], values: readonly Tensor[]): void {
+/** Gives variables their new values: in the trace under way, else at once. `assigned` is what messages call them. */
+export function writeBack(
+  writes: readonly Variable[],
+  values: readonly Tensor[],
+  assigned: readonly Tensor[] = writes,
+): void {
   const trace = currentTrace();
   writes.forEach((variable, i) => {
-    if (trace) trace.write(variable, values[i]!);
+    if (trace) trace.write(variable, values[i]!, assigned[i]);
     else variable.receive(values[i]!);
   });
 }

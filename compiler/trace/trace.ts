@@ -254,7 +254,7 @@ export function runWrite(target: Tensor, value: Tensor): readonly [root: Tensor,
     const results = runTraced("assign", () => {
       const trace = currentTrace()!;
       trace.write(target, value);
-      [root] = trace.writes.keys() as unknown as [Tensor];
+      for (const written of trace.writes.keys()) root = written; // there is one
       return [...trace.writes.values()];
     });
     return [root, results[0]!];

@@ -135,7 +135,7 @@ export function vmapCall(
   observeTransform({ name, transform: "vmap", graph: placed, laneRuns: runs });
   const operands = [...args, ...staged.captures];
   const results = runGraph(placed, operands, name);
-  writeBack(staged.writes, results.slice(results.length - staged.writes.length));
+  writeBack(staged.writes, results.slice(results.length - staged.writes.length), staged.assigned);
   return unflatten(staged.rest, results);
 }
 
