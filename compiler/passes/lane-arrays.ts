@@ -14,8 +14,8 @@ const MAX_OWN = 256;
 /** The same for a loop without lanes: one invocation does what a dispatch in each turn would do side by side. */
 const MAX_ALONE = 64;
 
-/** Elements of all arrays of a lane at most. WGSL allows 8192 bytes for variables of functions. */
-const MAX_ALL = 2048;
+/** Elements of all arrays of a lane at most: WGSL allows 8192 bytes for variables of functions, and numbers need some. */
+const MAX_ALL = 1792;
 
 /** Why a region is not local to a lane, and the equation that it fails at. */
 export class Mixed {
