@@ -7,6 +7,8 @@ export interface Measured {
   readonly name: Contestant["name"];
   /** Median of the rounds, per call. */
   readonly ms: number;
+  /** Median of what the processors worked for a call, on all threads: what else the machine does counts less. */
+  readonly cpuMs: number;
   /** Every round. */
   readonly rounds: readonly number[];
   /** Of one call whose result is read, when it is called for the third time. */
@@ -29,7 +31,7 @@ export async function measure(work: Case, machine: Machine, rounds: number): Pro
     counts.set(contestant, await countGpu(() => contestant.read()));
     await contestant.run(work.calls);
   }
-  const times = contestants.map((): number[] => []);
+  const times = contestants.map((): Time[] => []);
   for (let round = 0; round < rounds * work.repeats; round++) {
     // nobody is always the first, or always behind the same one
     const order = contestants.map((_, turn) => (turn + round) % contestants.length);
@@ -40,18 +42,32 @@ export async function measure(work: Case, machine: Machine, rounds: number): Pro
     title: work.title,
     contestants: contestants.map((contestant, k) => ({
       name: contestant.name,
-      ms: median(times[k]!),
-      rounds: times[k]!,
+      ms: median(times[k]!.map(({ ms }) => ms)),
+      cpuMs: median(times[k]!.map(({ cpuMs }) => cpuMs)),
+      rounds: times[k]!.map(({ ms }) => ms),
       counts: counts.get(contestant)!,
     })),
   };
 }
 
-async function timeOf(contestant: Contestant, { timed, calls }: Case): Promise<number> {
+/** Of one call, on the clock and on the processors. */
+interface Time {
+  readonly ms: number;
+  readonly cpuMs: number;
+}
+
+async function timeOf(contestant: Contestant, { timed, calls }: Case): Promise<Time> {
+  const clock = async (): Promise<number> => {
+    if (contestant.clock) return contestant.clock();
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  };
+  const worked = await clock();
   const start = performance.now();
   if (timed === "read") for (let k = 0; k < calls; k++) await contestant.read();
   else await contestant.run(calls);
-  return (performance.now() - start) / calls;
+  const ms = (performance.now() - start) / calls;
+  return { ms, cpuMs: ((await clock()) - worked) / calls };
 }
 
 async function checkEqual({ name, tolerance, strays = 0 }: Case, contestants: readonly Contestant[]): Promise<void> {

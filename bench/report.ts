@@ -7,6 +7,7 @@ export function showCase({ name, title, contestants }: MeasuredCase): string {
     "": (measured) => measured.name,
     "per call": ({ ms }) => showTime(ms),
     fastest: (measured) => showTime(fastest(measured)),
+    "processor time": ({ cpuMs }) => showTime(cpuMs),
     kernels: ({ counts }) => counts.dispatches,
     submits: ({ counts }) => counts.submits,
     "bind groups": ({ counts }) => counts.bindGroups,
