@@ -7,10 +7,10 @@ export interface Measured {
   readonly name: Contestant["name"];
   /** Median of the rounds, per call. */
   readonly ms: number;
-  /** Median of what the processors worked for a call, on all threads: what else the machine does counts less. */
-  readonly cpuMs: number;
   /** Every round. */
   readonly rounds: readonly number[];
+  /** Time of all processors that it took, per call: what a software adapter costs, whatever else runs. */
+  readonly cpuMs: number;
   /** Of one call whose result is read, when it is called for the third time. */
   readonly counts: GpuCounts;
 }
@@ -43,18 +43,15 @@ export async function measure(work: Case, machine: Machine, rounds: number): Pro
     contestants: contestants.map((contestant, k) => ({
       name: contestant.name,
       ms: median(times[k]!.map(({ ms }) => ms)),
-      cpuMs: median(times[k]!.map(({ cpuMs }) => cpuMs)),
       rounds: times[k]!.map(({ ms }) => ms),
+      cpuMs: median(times[k]!.map(({ cpuMs }) => cpuMs)),
       counts: counts.get(contestant)!,
     })),
   };
 }
 
-/** Of one call, on the clock and on the processors. */
-interface Time {
-  readonly ms: number;
-  readonly cpuMs: number;
-}
+/** Per call. */
+type Time = Readonly<Record<"ms" | "cpuMs", number>>;
 
 async function timeOf(contestant: Contestant, { timed, calls }: Case): Promise<Time> {
   const clock = async (): Promise<number> => {
@@ -62,12 +59,12 @@ async function timeOf(contestant: Contestant, { timed, calls }: Case): Promise<T
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;
   };
-  const worked = await clock();
+  const before = await clock();
   const start = performance.now();
   if (timed === "read") for (let k = 0; k < calls; k++) await contestant.read();
   else await contestant.run(calls);
   const ms = (performance.now() - start) / calls;
-  return { ms, cpuMs: ((await clock()) - worked) / calls };
+  return { ms, cpuMs: ((await clock()) - before) / calls };
 }
 
 async function checkEqual({ name, tolerance, strays = 0 }: Case, contestants: readonly Contestant[]): Promise<void> {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PNG } from "pngjs";
 import { afterAll, describe, expect, test } from "vitest";
+import { readIdx } from "../examples/support/idx.js";
 import { gpuTest } from "./support/gpu.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -182,6 +183,27 @@ describe("lenet-ensemble", () => {
     const { status, all } = train("cpu", 60_001, []);
     expect(all).toContain("A whole number from 0 to 60000 is wanted.");
     expect(status).toBe(1);
+  });
+});
+
+describe("IDX files", () => {
+  const bytes = [0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6];
+
+  test("give their elements with their shape", () => {
+    expect(readIdx(Uint8Array.from(bytes), "digits")).toEqual({
+      shape: [2, 3],
+      data: Uint8Array.of(1, 2, 3, 4, 5, 6),
+    });
+  });
+
+  test("are refused where they are something else, or damaged", () => {
+    const read = (changed: readonly number[]) => () => readIdx(Uint8Array.from(changed), "digits");
+    expect(read([])).toThrow("digits: no IDX file");
+    expect(read(bytes.slice(0, 10))).toThrow("digits: no IDX file");
+    expect(read([80, 75, ...bytes.slice(2)])).toThrow("digits: no IDX file");
+    expect(read(bytes.with(2, 13))).toThrow("digits: elements of type 0xd, but unsigned bytes (0x8) are wanted");
+    expect(read(bytes.slice(0, -1))).toThrow("digits: 5 elements, but [2,3] has 6; the file is damaged");
+    expect(read([...bytes, 7])).toThrow("digits: 7 elements, but [2,3] has 6; the file is damaged");
   });
 });
 

@@ -10,7 +10,7 @@ import { numberFunctions } from "./math.js";
 import { Mixed } from "./merge.js";
 import { isNumeric, type Numeric } from "./numbers.js";
 import { isNative, isOurs } from "./ours.js";
-import { checkOwn, unpack } from "./properties.js";
+import { checkFresh, checkOwn, unpack } from "./properties.js";
 import { type AnyFunction, classSource, functionSource } from "./source.js";
 import { created, isCreated, isOutside, markOutside, noteObject, packOf } from "./store.js";
 
@@ -93,7 +93,10 @@ export function settle(x: unknown, depth = 6): void {
 }
 
 function callNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
-  for (const x of [self, ...args]) unpack(x);
+  for (const x of [self, ...args]) {
+    checkFresh(run, x, site);
+    unpack(x);
+  }
   for (const x of args) if (x instanceof Mixed && !keeps(fn)) used(run, x, site);
   const target = mutators.has(fn) ? self : argumentMutators.has(fn) ? args[0] : undefined;
   if (typeof target === "object" && target !== null) {

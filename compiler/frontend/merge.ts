@@ -15,7 +15,7 @@ import {
   rangeOf,
   toDType,
 } from "./numbers.js";
-import { created, isCreated, packOf } from "./store.js";
+import { created, isCreated, packOf, relate } from "./store.js";
 
 /** A value of different kinds on different paths: an error as soon as it is used. */
 export class Mixed {
@@ -42,7 +42,8 @@ export type Plan =
       readonly kind: "node";
       readonly keys: readonly PropertyKey[];
       readonly items: readonly Plan[];
-      readonly like: object;
+      /** The objects of all paths, of which it is one. */
+      readonly sources: readonly object[];
     }
   | { readonly kind: "mixed"; readonly sides: readonly unknown[] };
 
@@ -80,7 +81,7 @@ export function planMerge(values: readonly unknown[], leaves: Leaf[], inLoop = f
           inLoop,
         ),
       );
-      return { kind: "node", keys, items, like: first as object };
+      return { kind: "node", keys, items, sources: there as object[] };
     }
   }
   return { kind: "mixed", sides: there };
@@ -158,13 +159,12 @@ export function buildMerge(plan: Plan, results: readonly Tensor[]): unknown {
       return new Mixed(plan.sides);
     case "node": {
       const items = plan.items.map((item) => buildMerge(item, results));
-      if (Array.isArray(plan.like)) {
-        const array: unknown[] = new Array(plan.like.length);
-        plan.keys.forEach((key, i) => void Reflect.set(array, key, items[i]));
-        return created(array);
-      }
-      const object = Object.create(Object.getPrototypeOf(plan.like) as object | null) as Record<PropertyKey, unknown>;
+      const like = plan.sources[0]!;
+      const object: object = Array.isArray(like)
+        ? new Array(like.length)
+        : (Object.create(Object.getPrototypeOf(like) as object | null) as object);
       plan.keys.forEach((key, i) => void Reflect.set(object, key, items[i]));
+      relate(object, plan.sources);
       return created(object);
     }
   }

@@ -76,7 +76,7 @@ export class Variable extends Tensor {
    * integers too.
    */
   assign(given: TensorLike): void {
-    const value = valueOf(given, this.dtype);
+    const value = assignable(given, this.dtype);
     if (!sameAval(value.aval, this.aval)) {
       const Wrong = value.dtype === this.dtype ? ShapeError : DTypeError;
       throw new Wrong(
@@ -121,7 +121,7 @@ export class Stack extends Variable {
 }
 
 /** The tensor to be assigned to a variable of this dtype. Throws `DTypeError` for what can be none. */
-function valueOf(given: TensorLike, dtype: DType): Tensor {
+function assignable(given: TensorLike, dtype: DType): Tensor {
   if (given instanceof Tensor) return given;
   if (!isTensorLike(given)) {
     throw new DTypeError(
