@@ -8,9 +8,19 @@ import { recordIn } from "./active.js";
 import { mapEnds, planOrFail, renumber, scalarOf, whereNormal } from "./branches.js";
 import { type Abrupt, type Completion, type Evaluator, isTraceError, type Site, Thrown } from "./evaluator.js";
 import { buildLocation, type LocationPlan, showPlan } from "./locations.js";
-import { ABSENT, type Leaf, leafOperand, leafResult } from "./merge.js";
+import { ABSENT, type Leaf, leafOperand, leafResult, linkBuilt } from "./merge.js";
 import { affineOf, type Comparison, comparisonOf, constant, isBaseOf } from "./numbers.js";
-import { assign, attempt, Cell, currentOf, inFrame, type Location, setCell } from "./store.js";
+import {
+  assign,
+  attempt,
+  Cell,
+  currentOf,
+  enterStaled,
+  inFrame,
+  type Location,
+  setCell,
+  type Writes,
+} from "./store.js";
 
 /** A loop, whatever its syntax. */
 export interface Loop {
@@ -200,6 +210,8 @@ interface Slot {
   readonly at: Location;
   /** At the start, then behind each turn that was traced. */
   readonly versions: unknown[];
+  /** All that was changed up to each. */
+  readonly sources: (Writes | undefined)[];
 }
 
 /** A turn, traced. */
@@ -209,6 +221,7 @@ interface Turn {
   readonly plans: readonly LocationPlan[];
   readonly leaves: readonly Leaf[];
   readonly text: string;
+  readonly writes: Writes;
 }
 
 interface Rolled {
@@ -287,6 +300,8 @@ function roll(run: Evaluator, loop: Loop, site: Site, done: number): Rolled {
 
   const merged = turn.leaves.map((leaf, k) => leafResult(leaf, results[k]!));
   [...slots.values()].forEach(({ at }, i) => void assign(at, buildLocation(turn.plans[i]!, merged)));
+  linkBuilt(merged);
+  enterStaled(turn.writes);
   return {
     completion: completionOf(left.value, returned.value === ABSENT ? constantReturn : returned.value, ends),
     isMixed: turn.plans.some((plan) => plan.kind === "cell" && plan.plan.kind === "mixed"),
@@ -295,6 +310,7 @@ function roll(run: Evaluator, loop: Loop, site: Site, done: number): Rolled {
 
 /** Traces turns until what they leave behind has the types that they start from. */
 function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: () => void): Turn {
+  let last: Writes | undefined;
   for (let k = 0; k < ATTEMPTS; k++) {
     const before = planAll(run, site, slots);
     const trace = new Trace(currentTrace(), currentTrace()!.name);
@@ -303,6 +319,8 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
       inFrame(() => {
         try {
           [...slots.values()].forEach(({ at }, i) => void assign(at, buildLocation(before.plans[i]!, inputs)));
+          linkBuilt(inputs);
+          if (last) enterStaled(last);
           work();
         } catch (error) {
           if (!(error instanceof Thrown)) throw error;
@@ -322,17 +340,19 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
       );
     for (const [at, value] of writes) {
       const slot = slots.get(at);
-      if (slot) slot.versions.push(value);
-      else {
-        const start = currentOf(at);
-        const trial = new Map([[at, { at, versions: [start, value] }]]);
-        if (planAll(run, site, trial).text !== SAME) slots.set(at, { at, versions: [start, value] });
+      if (slot) {
+        slot.versions.push(value);
+        slot.sources.push(writes);
+      } else {
+        const fresh: Slot = { at, versions: [currentOf(at), value], sources: [undefined, writes] };
+        if (planAll(run, site, new Map([[at, fresh]])).text !== SAME) slots.set(at, fresh);
       }
     }
     const after = planAll(run, site, slots);
     if (after.text === before.text)
-      return { trace, inputs, plans: after.plans, leaves: after.leaves, text: after.text };
+      return { trace, inputs, plans: after.plans, leaves: after.leaves, text: after.text, writes };
     trace.close();
+    last = writes;
   }
   throw run.fail(
     site,
@@ -345,8 +365,8 @@ const SAME = "same";
 
 function planAll(run: Evaluator, site: Site, slots: ReadonlyMap<Location, Slot>) {
   const leaves: Leaf[] = [];
-  const plans = [...slots.values()].map(({ at, versions }) =>
-    planOrFail(run, site, at, versions, leaves, "in a traced loop", true),
+  const plans = [...slots.values()].map(({ at, versions, sources }) =>
+    planOrFail(run, site, at, versions, leaves, "in a traced loop", true, sources),
   );
   return { leaves, plans, text: plans.map((plan) => showPlan(plan, leaves)).join(";") };
 }
@@ -362,6 +382,7 @@ function traceWith(
   return recordIn(trace, () => {
     const { result } = inFrame(() => {
       slots.forEach(({ at }, i) => void assign(at, buildLocation(turn.plans[i]!, inputs)));
+      linkBuilt(inputs);
       return work();
     });
     const graph = trace.finish([result]);
