@@ -36,12 +36,16 @@ export interface Loop {
   readonly length?: number;
 }
 
-/** Most turns of the loops under way, by the user's word: for each loop, and for all. */
-const bounds: { most: number | undefined }[] = [{ most: undefined }];
+/** Most turns of the loops under way, by the user's word: for each loop by itself, and for all whose number is not known. */
+interface Bound {
+  readonly all: number | undefined;
+  own: number | undefined;
+}
+const bounds: Bound[] = [{ all: undefined, own: undefined }];
 
 /** Runs `work`, in which loops turn at most so often where that is not known otherwise. */
-export function withinBound<T>(most: number | undefined, work: () => T): T {
-  bounds.push({ most });
+export function withinBound<T>(all: number | undefined, work: () => T): T {
+  bounds.push({ all, own: undefined });
   try {
     return work();
   } finally {
@@ -51,7 +55,7 @@ export function withinBound<T>(most: number | undefined, work: () => T): T {
 
 /** The innermost loop under way turns at most so often. */
 export function boundLoop(most: number): void {
-  bounds.at(-1)!.most = most;
+  bounds.at(-1)!.own = most;
 }
 
 /** Turns that are unrolled before a loop is rolled. */
@@ -72,7 +76,7 @@ const afterLoop = (end: Abrupt | undefined): Abrupt | undefined => (isOwnBreak(e
 
 /** Interprets a loop. */
 export const runLoop = (run: Evaluator, loop: Loop, site: Site): Completion =>
-  withinBound(bounds.at(-1)!.most, () => runWithinBound(run, loop, site));
+  withinBound(bounds.at(-1)!.all, () => runWithinBound(run, loop, site));
 
 function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
   const before = currentTrace()!.eqns.length;
@@ -296,7 +300,7 @@ function roll(run: Evaluator, loop: Loop, site: Site, done: number): Rolled {
   const body = { graph: turn.trace.finish(next), captures: turn.trace.captures };
   turn.trace.close();
   const known = loop.length ?? (comparison && turnsOf(comparison, test.inputs, turn));
-  const results = emit(body, test, starts, known, hasExits, bounds.at(-1)!.most);
+  const results = emit(body, test, starts, known, hasExits, bounds.at(-1)!);
 
   const merged = turn.leaves.map((leaf, k) => leafResult(leaf, results[k]!));
   [...slots.values()].forEach(({ at }, i) => void assign(at, buildLocation(turn.plans[i]!, merged)));
@@ -455,13 +459,13 @@ function emit(
   starts: readonly Operand[],
   turns: number | undefined,
   hasExits: boolean,
-  bound: number | undefined,
+  { all, own }: Bound,
 ): Tensor[] {
+  const most = turns === undefined ? (own ?? all) : Math.min(turns, own ?? turns);
   if (turns !== undefined && !hasExits) {
     const { graphs, captures } = shareCaptures([body]);
-    return ops.scanArrays({ body: graphs[0]!, length: turns, reverse: false }, captures, starts, []);
+    return ops.scanArrays({ body: graphs[0]!, length: most!, reverse: false }, captures, starts, []);
   }
   const { graphs, captures } = shareCaptures([test, body]);
-  const most = turns === undefined ? bound : Math.min(turns, bound ?? turns);
   return ops.whileHolds(graphs[0]!, graphs[1]!, captures, starts, most);
 }
