@@ -9,6 +9,8 @@ export interface Measured {
   readonly ms: number;
   /** Every round. */
   readonly rounds: readonly number[];
+  /** Time of all processors that it took, per call: what a software adapter costs, whatever else runs. */
+  readonly cpuMs: number;
   /** Of one call whose result is read, when it is called for the third time. */
   readonly counts: GpuCounts;
 }
@@ -29,7 +31,7 @@ export async function measure(work: Case, machine: Machine, rounds: number): Pro
     counts.set(contestant, await countGpu(() => contestant.read()));
     await contestant.run(work.calls);
   }
-  const times = contestants.map((): number[] => []);
+  const times = contestants.map((): Time[] => []);
   for (let round = 0; round < rounds * work.repeats; round++) {
     // nobody is always the first, or always behind the same one
     const order = contestants.map((_, turn) => (turn + round) % contestants.length);
@@ -40,18 +42,29 @@ export async function measure(work: Case, machine: Machine, rounds: number): Pro
     title: work.title,
     contestants: contestants.map((contestant, k) => ({
       name: contestant.name,
-      ms: median(times[k]!),
-      rounds: times[k]!,
+      ms: median(times[k]!.map(({ ms }) => ms)),
+      rounds: times[k]!.map(({ ms }) => ms),
+      cpuMs: median(times[k]!.map(({ cpuMs }) => cpuMs)),
       counts: counts.get(contestant)!,
     })),
   };
 }
 
-async function timeOf(contestant: Contestant, { timed, calls }: Case): Promise<number> {
+/** Per call. */
+type Time = Readonly<Record<"ms" | "cpuMs", number>>;
+
+async function timeOf(contestant: Contestant, { timed, calls }: Case): Promise<Time> {
+  const clock = async (): Promise<number> => {
+    if (contestant.clock) return contestant.clock();
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  };
+  const before = await clock();
   const start = performance.now();
   if (timed === "read") for (let k = 0; k < calls; k++) await contestant.read();
   else await contestant.run(calls);
-  return (performance.now() - start) / calls;
+  const ms = (performance.now() - start) / calls;
+  return { ms, cpuMs: ((await clock()) - before) / calls };
 }
 
 async function checkEqual({ name, tolerance, strays = 0 }: Case, contestants: readonly Contestant[]): Promise<void> {

@@ -34,7 +34,7 @@ const batch = [
 
 await showDevice();
 const net = new Dense(3, 4);
-console.log(net.summary());
+net.summary();
 
 heading("One by one, and all at once");
 

@@ -24,7 +24,9 @@ export function skinnyParts({ op, inputs, params }: Eqn, limits: DeviceLimits): 
   if (op.kind !== "contraction") return undefined;
   const { m, n, k, batch } = op.gemm(inputs[0]!.aval, inputs[1]!.aval, params);
   if (m < 2 || m > MOST_ROWS || n <= m) return undefined;
-  const parts = Math.max(1, Math.min(Math.ceil(MANY_COLUMNS / (n * batch)), Math.floor(k / PART_TERMS)));
+  // no more parts than terms in one: the second dispatch adds them one after another
+  const most = Math.min(Math.floor(k / PART_TERMS), Math.ceil(Math.sqrt(k)));
+  const parts = Math.max(1, Math.min(Math.ceil(MANY_COLUMNS / (n * batch)), most));
   const fits = Math.max(n / widthFor(n), parts, batch) <= limits.maxWorkgroups;
   return fits && n * batch * parts >= LEAST_COLUMNS ? parts : undefined;
 }

@@ -24,6 +24,12 @@ import { type ArrayHandle, leakedError, type Operand, type Row, Tensor, type Tra
  */
 export type Keeping = "nothing" | "variables" | "variables apart";
 
+/** A point in a trace. */
+interface Mark {
+  readonly eqns: number;
+  readonly writes: ReadonlyMap<Tensor, Tensor>;
+}
+
 /** Records the equations of one function while it runs. */
 export class Trace implements TraceOwner {
   readonly inputs: Var[] = [];
@@ -57,6 +63,19 @@ export class Trace implements TraceOwner {
 
   close(): void {
     this.#open = false;
+  }
+
+  /** How far the trace has come: for `rewind`. */
+  mark(): Mark {
+    return { eqns: this.eqns.length, writes: new Map(this.writes) };
+  }
+
+  /** Forgets what was recorded since. Nobody may hold a value of it any more. */
+  rewind({ eqns, writes }: Mark): void {
+    const gone = new Set<unknown>(this.eqns.splice(eqns).flatMap(({ outputs }) => outputs));
+    for (const [x, { entry }] of this.#entries) if (gone.has(entry)) this.#entries.delete(x);
+    this.writes.clear();
+    for (const [x, value] of writes) this.writes.set(x, value);
   }
 
   /** A new argument. */
@@ -215,6 +234,11 @@ export function getExecutor(): Executor {
   return executor;
 }
 
+let recorded = 0;
+
+/** Number of equations recorded so far, in all traces, forgotten ones too: a measure of work. */
+export const recordedEquations = (): number => recorded;
+
 /** The trace that records now, or undefined when ops run at once. */
 export const currentTrace = (): Trace | undefined => current;
 
@@ -234,6 +258,7 @@ export function bind(op: Op, operands: readonly Operand[], params: Params): Tens
     const inputs = operands.map((x) => trace.atom(x));
     const outputs = types.map(newVar);
     trace.eqns.push({ op, inputs, params, outputs, location: inherited ? inherited.location : captureLocation() });
+    recorded++;
     return outputs.map((v) => new Tensor(v.aval, { traced: { trace, atom: v } }));
   }
   for (const x of operands) if (x instanceof Tensor && x.traced) throw leakedError(x);
