@@ -24,11 +24,10 @@ function turnsToEscape(cx: number, cy: number): number {
   return turns - Math.log2(Math.log2(x * x + y * y) / 8);
 }
 
-/** A colour from 0 to 1, round and round: dark blue, white, orange. */
+/** A colour: from blue by green and red, the later the point escapes, to black for the set. Bernstein's polynomials. */
 function colour(turns: number): readonly [red: number, green: number, blue: number] {
-  if (turns === TURNS) return [0, 0, 0];
-  const angle = 0.6 * Math.sqrt(turns) + 3;
-  return [0.5 + 0.5 * Math.cos(angle), 0.5 + 0.5 * Math.cos(angle + 0.5), 0.5 + 0.5 * Math.cos(angle + 1)];
+  const t = Math.sqrt(turns / TURNS);
+  return [9 * (1 - t) * t ** 3, 15 * (1 - t) ** 2 * t ** 2, 8.5 * (1 - t) ** 3 * t];
 }
 
 const pixel = (cx: number, cy: number): readonly [number, number, number] => colour(turnsToEscape(cx, cy));

@@ -21,10 +21,15 @@ const L4 = { x: 0.5 - MU, y: Math.sqrt(3) / 2 };
 /** Place and velocity, seen from a frame that turns with Jupiter. */
 type Orbit = readonly [x: number, y: number, vx: number, vy: number];
 
+function cubeOfDistance(x: number, y: number): number {
+  const square = x * x + y * y;
+  return square * Math.sqrt(square);
+}
+
 /** How fast an orbit changes: velocity and acceleration. */
 function flow([x, y, vx, vy]: Orbit): Orbit {
-  const sun = ((x + MU) ** 2 + y * y) ** -1.5 * (1 - MU);
-  const jupiter = ((x - 1 + MU) ** 2 + y * y) ** -1.5 * MU;
+  const sun = (1 - MU) / cubeOfDistance(x + MU, y);
+  const jupiter = MU / cubeOfDistance(x - 1 + MU, y);
   const ax = 2 * vy + x - sun * (x + MU) - jupiter * (x - 1 + MU);
   const ay = -2 * vx + y - (sun + jupiter) * y;
   return [vx, vy, ax, ay];
@@ -55,7 +60,8 @@ function follow(x: number, y: number): { steps: number; drift: number } {
     const k4 = flow(move(orbit, k3, DT));
     orbit = move(move(move(move(orbit, k1, DT / 6), k2, DT / 3), k3, DT / 3), k4, DT / 6);
     steps++;
-    if (Math.hypot(orbit[0] - L4.x, orbit[1] - L4.y) > FAR) break;
+    const [dx, dy] = [orbit[0] - L4.x, orbit[1] - L4.y];
+    if (dx * dx + dy * dy > FAR * FAR) break;
   }
   return { steps, drift: Math.abs(jacobi(orbit) - start) };
 }

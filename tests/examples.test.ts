@@ -75,6 +75,9 @@ const checked: Readonly<Record<string, readonly [cpu: number, gpu: number]>> = {
   "per-example-gradients": [14, 15],
   "neural-ode": [6, 6],
   "dense-module": [10, 10],
+  "black-scholes": [7, 7],
+  "newton-roots": [5, 5],
+  "option-price": [5, 5],
 };
 
 describe.each(Object.entries(checked))("%s", (name, [cpu, gpu]) => {
@@ -95,6 +98,39 @@ const sizeOf = (path: string): readonly [number, number] => {
   const { width, height } = PNG.sync.read(readFileSync(path));
   return [width, height];
 };
+
+describe("mandelbrot", () => {
+  const check = (device: "gpu" | "cpu"): void => {
+    const picture = join(folder, device, "mandelbrot.png");
+    const { status, stdout, all } = runScript("examples/mandelbrot.ts", device, ["--size", "90x60", "--out", picture]);
+    expect(status, all).toBe(0);
+    expect(stdout.match(/✓/g)).toHaveLength(2);
+    expect(stdout).toMatch(/^ *loop \{.*\n(.*\n)+ *if \(!\(.+\)\) \{ break; \}/m);
+    expect(sizeOf(picture)).toEqual([90, 60]);
+  };
+
+  test("draws its picture with one kernel on the CPU", () => check("cpu"), TIMEOUT_MS);
+
+  gpuTest("draws its picture with one kernel on the GPU", () => check("gpu"), TIMEOUT_MS);
+
+  test("says what is wrong with its options", () => {
+    const { status, all } = runScript("examples/mandelbrot.ts", "cpu", ["--size", "1x60"]);
+    expect(all).toContain("two numbers from 2 are wanted");
+    expect(status).toBe(2);
+  });
+});
+
+describe("trojans", () => {
+  const check = (device: "gpu" | "cpu", side: string): void => {
+    const { status, stdout, all } = runScript("examples/trojans.ts", device, ["--side", side]);
+    expect(status, all).toBe(0);
+    expect(stdout.match(/✓/g)).toHaveLength(4);
+  };
+
+  test("follows a few asteroids on the CPU", () => check("cpu", "8"), TIMEOUT_MS);
+
+  gpuTest("follows some on the GPU", () => check("gpu", "32"), TIMEOUT_MS);
+});
 
 describe("lenet-ensemble", () => {
   const train = (device: "gpu" | "cpu", images: number, args: readonly string[]): Outcome => {

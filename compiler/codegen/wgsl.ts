@@ -41,16 +41,22 @@ export class WgslPrinter {
   readonly #readElsewhere = new Set<number | string>();
   /** Names of buffers that the block being printed writes. */
   readonly #written = new Set<string>();
+  /** Where it writes, if not at `i`. */
+  #partAt: Scalar | undefined;
   readonly #text = new Map<Scalar, Text>();
   readonly #uses = new Map<Scalar, number>();
   /** Block of the one reader of a value, null when there are several. */
   readonly #reader = new Map<Scalar, Block | null>();
   #names = 0;
 
-  /** `buffer(slot)` is the name of a buffer, `input(slot)` the expression of a value from outside. */
+  /**
+   * `buffer(slot)` is the name of a buffer, `input(slot)` the expression of a value from outside. Code that `storesPart`
+   * of its results does so at one offset, which need not be `i`.
+   */
   constructor(
     readonly buffer: (slot: number | string) => string,
     readonly input: (slot: number | string) => string = String,
+    readonly storesPart = false,
   ) {}
 
   /**
@@ -60,7 +66,9 @@ export class WgslPrinter {
   print(block: Block, results: readonly Scalar[], indent: string): string[] {
     this.#count(block, results);
     this.#written.clear();
-    for (const x of block.instrs) if (x.op === "store") this.#written.add(this.buffer(x.slot!));
+    const stores = block.instrs.filter((x) => x.op === "store");
+    for (const x of stores) this.#written.add(this.buffer(x.slot!));
+    this.#partAt = this.storesPart ? stores[0]?.args[0] : undefined;
     return this.#statements(block, indent);
   }
 
@@ -74,7 +82,7 @@ export class WgslPrinter {
     return this.#read.has(slot);
   }
 
-  /** It is read only at the offset `i`, in code that stores there. */
+  /** It is read only at the offset `i`, or where a part is stored, in code that stores there. */
   readsOwnElement(slot: number | string): boolean {
     return this.#read.has(slot) && !this.#readElsewhere.has(slot);
   }
@@ -388,7 +396,8 @@ export class WgslPrinter {
       case "load": {
         const index = this.#of(a);
         this.#read.add(x.slot!);
-        if (this.#written.size === 0 || a.op !== "input" || a.slot !== "i") this.#readElsewhere.add(x.slot!);
+        const isOwn = this.#partAt ? a === this.#partAt : a.op === "input" && a.slot === "i";
+        if (this.#written.size === 0 || !isOwn) this.#readElsewhere.add(x.slot!);
         const code = `${this.buffer(x.slot!)}[${index.code}]`;
         if (x.type === "bool") return { code: `${code} != 0u`, binds: LOOSE, depth: index.depth + 1 };
         return { code, binds: ATOM, depth: index.depth + 1 };

@@ -8,9 +8,9 @@ import { recordIn } from "./active.js";
 import { elementsTensor } from "./elements.js";
 import { type Abrupt, type Completion, type Evaluator, type Site, Thrown } from "./evaluator.js";
 import { buildLocation, type LocationPlan, planLocation, Unmergeable } from "./locations.js";
-import { ABSENT, buildMerge, type Leaf, leafOperand, leafResult, planMerge } from "./merge.js";
+import { ABSENT, buildMerge, type Leaf, leafOperand, leafResult, linkBuilt, planMerge } from "./merge.js";
 import { asWhole, constant } from "./numbers.js";
-import { assign, Cell, type Contents, currentOf, inFrame, type Location, type Writes } from "./store.js";
+import { assign, Cell, type Contents, currentOf, enterStaled, inFrame, type Location, type Writes } from "./store.js";
 
 /** One way through the code, interpreted. */
 export interface Path {
@@ -56,17 +56,22 @@ export function branch(
  */
 export function joinPaths(run: Evaluator, site: Site, chooser: Tensor, paths: readonly Path[]): Required<Outcome> {
   const leaves: Leaf[] = [];
+  const sources = paths.map(({ writes }) => writes);
   const changed = planWrites(run, site, paths, leaves);
   const targets = [...new Set(paths.flatMap(({ trace }) => [...trace.writes.keys()]))];
   const assigned = targets.map((x) =>
     planMerge(
       paths.map(({ trace }) => trace.writes.get(x) ?? x),
       leaves,
+      false,
+      sources,
     ),
   );
   const value = planMerge(
     paths.map((path) => path.value),
     leaves,
+    false,
+    sources,
   );
   const ends = endsOf(paths);
   const returned = planMerge(
@@ -74,6 +79,8 @@ export function joinPaths(run: Evaluator, site: Site, chooser: Tensor, paths: re
       .map((list) => list.find((end) => end?.kind === "return"))
       .map((end) => (end?.kind === "return" ? end.value : ABSENT)),
     leaves,
+    false,
+    sources,
   );
   const selectors = ends.union.length > 1 ? paths.map((path, p) => selectorOf(path, ends.union, ends.perPath[p]!)) : [];
 
@@ -89,10 +96,13 @@ export function joinPaths(run: Evaluator, site: Site, chooser: Tensor, paths: re
   const merged = leaves.map((leaf, k) => leafResult(leaf, results[k]!));
   for (const [at, plan] of changed) assign(at, buildLocation(plan, merged));
   targets.forEach((x, k) => void currentTrace()!.write(x, buildMerge(assigned[k]!, merged) as Tensor));
-  return {
+  const outcome = {
     completion: completionOf(ends.union, results.at(-1), buildMerge(returned, merged)),
     value: buildMerge(value, merged),
   };
+  linkBuilt(merged);
+  for (const { writes } of paths) enterStaled(writes);
+  return outcome;
 }
 
 /**
@@ -124,10 +134,14 @@ export function shortCircuit(
 /** Plans the merge of all that some path changed. */
 function planWrites(run: Evaluator, site: Site, paths: readonly Path[], leaves: Leaf[]): Map<Location, LocationPlan> {
   const changed = new Map<Location, LocationPlan>();
+  const sources = paths.map(({ writes }) => writes);
   for (const at of new Set(paths.flatMap(({ writes }) => [...writes.keys()]))) {
     const now = currentOf(at);
     const versions = paths.map(({ writes }) => (writes.has(at) ? writes.get(at) : now));
-    changed.set(at, planOrFail(run, site, at, packedAlike(at, versions, paths), leaves, "under a traced condition"));
+    changed.set(
+      at,
+      planOrFail(run, site, at, packedAlike(at, versions, paths), leaves, "under a traced condition", false, sources),
+    );
   }
   return changed;
 }
@@ -140,10 +154,11 @@ export function planOrFail(
   versions: readonly unknown[],
   leaves: Leaf[],
   where: string,
-  inLoop = false,
+  inLoop: boolean,
+  sources: readonly (Writes | undefined)[],
 ): LocationPlan {
   try {
-    return planLocation(at, versions, leaves, inLoop);
+    return planLocation(at, versions, leaves, inLoop, sources);
   } catch (error) {
     if (!(error instanceof Unmergeable)) throw error;
     const grows = error.message.startsWith("an array");

@@ -4,13 +4,13 @@ import { isNode } from "../core/tree.js";
 import { Tensor } from "../trace/tensor.js";
 import { argumentMutators, builtins, checkSize, mutators, readers } from "./builtins.js";
 import { constructOutside, hasPrivateNames } from "./classes.js";
-import { type Evaluator, type Site, Thrown, used } from "./evaluator.js";
+import { type Evaluator, type Site, Thrown, used, usedNumber } from "./evaluator.js";
 import { closureOf, interpretOutside, invoke, outsideOf, unitOf } from "./functions.js";
 import { numberFunctions } from "./math.js";
 import { Mixed } from "./merge.js";
 import { isNumeric, type Numeric } from "./numbers.js";
 import { isNative, isOurs } from "./ours.js";
-import { checkFresh, checkOwn, unpack } from "./properties.js";
+import { checkOwn, unpack } from "./properties.js";
 import { type AnyFunction, classSource, functionSource } from "./source.js";
 import { created, isCreated, isOutside, markOutside, noteObject, packOf } from "./store.js";
 
@@ -37,7 +37,7 @@ export function callValue(
   if (builtin) return builtin.value;
   const math = numberFunctions.get(fn);
   if (math && args.some((x) => x instanceof Tensor || x instanceof Mixed))
-    return math(numbers(run, args, site), (message) => run.fail(site, message));
+    return math(numbers(run, fn, args, site), (message) => run.fail(site, message));
   if (isOurs(fn)) return callOurs(run, fn, self, args, site);
   if (isNative(fn)) return callNative(run, fn, self, args, site);
   if (!holdsTraced(self) && !args.some((x) => holdsTraced(x))) return native(run, fn, self, args, site);
@@ -50,10 +50,12 @@ function showCallee({ node, scope }: Site): string {
   return source.text.slice(callee.start - source.shift, callee.end - source.shift);
 }
 
-/** ToNumber of arguments. */
-function numbers(run: Evaluator, args: readonly unknown[], site: Site): Numeric[] {
+/** ToNumber of arguments; one that asks for their kind gets them as they are. */
+function numbers(run: Evaluator, fn: unknown, args: readonly unknown[], site: Site): Numeric[] {
+  const isAsking =
+    fn === Number.isNaN || fn === Number.isFinite || fn === Number.isInteger || fn === Number.isSafeInteger;
   return args.map((arg) => {
-    const x = used(run, arg, site);
+    const x = isAsking ? used(run, arg, site) : usedNumber(run, arg, site);
     if (isNumeric(x)) return x;
     if (x === null) return 0;
     if (typeof x === "object" || typeof x === "function" || typeof x === "symbol")
@@ -94,7 +96,6 @@ export function settle(x: unknown, depth = 6): void {
 
 function callNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
   for (const x of [self, ...args]) {
-    checkFresh(run, x, site);
     unpack(x);
   }
   for (const x of args) if (x instanceof Mixed && !keeps(fn)) used(run, x, site);

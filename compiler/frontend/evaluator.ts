@@ -4,7 +4,7 @@ import { TraceError } from "../core/errors.js";
 import type { Tensor } from "../trace/tensor.js";
 import { Mixed, showSides } from "./merge.js";
 import type { AnyFunction, FunctionSource } from "./source.js";
-import { type Cell, isBeyond, setCell } from "./store.js";
+import { type Cell, isBeyond, isStale, setCell } from "./store.js";
 
 /** Variables that a function sees outside of its own source. */
 interface Outside {
@@ -117,8 +117,17 @@ export class Thrown extends Error {
   }
 }
 
-/** A value about to be used. Throws `TraceError` for one that is of another kind on each path. */
+/**
+ * A value about to be used. Throws `TraceError` for one that is of another kind on each path, and for an object that may
+ * have been changed under another name.
+ */
 export function used(run: Evaluator, x: unknown, site: Site): unknown {
+  if (isStale(x))
+    throw run.fail(
+      site,
+      "this object may have been changed: a variable that is it or another one, depending on a traced condition, was",
+      "copy it where it is chosen, e.g. { ...(c ? a : b) }, or write both",
+    );
   if (!(x instanceof Mixed)) return x;
   throw run.fail(
     site,
@@ -126,6 +135,10 @@ export function used(run: Evaluator, x: unknown, site: Site): unknown {
     "give it a value of one kind on every path, before the condition or in both branches",
   );
 }
+
+/** As `used`, where nothing is asked of a number or boolean but what its number tells. */
+export const usedNumber = (run: Evaluator, x: unknown, site: Site): unknown =>
+  x instanceof Mixed && x.number ? x.number : used(run, x, site);
 
 /** Assigns to a variable of an interpreted function. */
 export function assignCell(run: Evaluator, cell: Cell, value: unknown, site: Site): void {

@@ -17,7 +17,16 @@ import type {
 import { Tensor } from "../trace/tensor.js";
 import { branch, shortCircuit } from "./branches.js";
 import { rowsOf } from "./elements.js";
-import { assignCell, type Evaluator, outerAssignment, type Scope, type Site, Thrown, used } from "./evaluator.js";
+import {
+  assignCell,
+  type Evaluator,
+  outerAssignment,
+  type Scope,
+  type Site,
+  Thrown,
+  used,
+  usedNumber,
+} from "./evaluator.js";
 import { Mixed } from "./merge.js";
 import { binary, noText, numeric, step, truthOf, typeOf, unary } from "./operators.js";
 import { type Cell, created, markOutside, packOf, privatesOf, setPrivate } from "./store.js";
@@ -431,7 +440,7 @@ function choose(
   site: Site,
   right: () => unknown,
 ): unknown {
-  used(run, value, site);
+  usedNumber(run, value, site);
   if (operator === "??") return value === null || value === undefined ? right() : value;
   const holds = truthOf(run, value, operator, site);
   if (typeof holds === "boolean") return holds === (operator === "||") ? value : right();
@@ -530,7 +539,7 @@ function assignment(run: Evaluator, node: AssignmentExpression, scope: Scope): u
   const target = targetOf(run, left, scope);
   const old = target.read();
   if (operator === "&&=" || operator === "||=" || operator === "??=") {
-    used(run, old, site);
+    usedNumber(run, old, site);
     const assign = (): unknown => {
       const value = run.evaluate(right, scope);
       target.write(value);

@@ -1,7 +1,7 @@
 // Merges of what variables and objects hold, location by location.
 import type { Tensor } from "../trace/tensor.js";
 import { buildMerge, type Leaf, type Plan, planMerge } from "./merge.js";
-import { Cell, type Contents, type Location } from "./store.js";
+import { Cell, type Contents, type Location, type Writes } from "./store.js";
 
 /** How the values of a variable, or the contents of an object, become one. */
 export type LocationPlan =
@@ -20,9 +20,18 @@ export class Unmergeable extends Error {
   override name = "Unmergeable";
 }
 
-/** Plans the merge of what a location holds on each path; in a loop, the first is the start. */
-export function planLocation(at: Location, versions: readonly unknown[], leaves: Leaf[], inLoop = false): LocationPlan {
-  if (at instanceof Cell) return { kind: "cell", plan: planMerge(versions, leaves, inLoop) };
+/**
+ * Plans the merge of what a location holds on each path; in a loop, the first is the start. `sources`: all that each path
+ * changed.
+ */
+export function planLocation(
+  at: Location,
+  versions: readonly unknown[],
+  leaves: Leaf[],
+  inLoop: boolean,
+  sources: readonly (Writes | undefined)[],
+): LocationPlan {
+  if (at instanceof Cell) return { kind: "cell", plan: planMerge(versions, leaves, inLoop, sources) };
   const all = versions as readonly Contents[];
   const [first] = all as readonly [Contents];
   const other = all.find(({ length }) => length !== first.length);
@@ -31,7 +40,7 @@ export function planLocation(at: Location, versions: readonly unknown[], leaves:
     throw new Unmergeable(`a ${at.constructor.name} is changed`);
   const names = new Set(all.flatMap(({ keys }) => [...keys.keys()]));
   const packed = all.map((x) => x.packed);
-  const plan = (values: readonly unknown[]): Plan => planMerge(values, leaves, inLoop);
+  const plan = (values: readonly unknown[]): Plan => planMerge(values, leaves, inLoop, sources);
   const privateNames = new Set(all.flatMap(({ privates }) => [...(privates?.keys() ?? [])]));
   return {
     kind: "object",
@@ -70,9 +79,10 @@ export function buildLocation(plan: LocationPlan, results: readonly Tensor[]): u
 /** Text that is equal for plans that are merged alike. */
 export function showPlan(plan: LocationPlan, leaves: readonly Leaf[]): string {
   const one = (each: Plan): string => {
-    if (each.kind === "leaf") {
-      const { type, range } = leaves[each.at]!;
-      return `${type.dtype}[${type.shape}]${range ?? ""}`;
+    const at = each.kind === "leaf" ? each.at : each.kind === "mixed" ? each.number : undefined;
+    if (at !== undefined) {
+      const { type, range } = leaves[at]!;
+      return `${each.kind} ${type.dtype}[${type.shape}]${range ?? ""}`;
     }
     if (each.kind === "node") return `{${each.items.map((item, i) => `${String(each.keys[i])}:${one(item)}`)}}`;
     return each.kind;

@@ -3,14 +3,24 @@ import type { Graph } from "../ir/graph.js";
 import * as ops from "../ops/index.js";
 import { shareCaptures } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { currentTrace, Trace } from "../trace/trace.js";
+import { currentTrace, recordedEquations, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
 import { mapEnds, planOrFail, renumber, scalarOf, whereNormal } from "./branches.js";
 import { type Abrupt, type Completion, type Evaluator, isTraceError, type Site, Thrown } from "./evaluator.js";
 import { buildLocation, type LocationPlan, showPlan } from "./locations.js";
-import { ABSENT, type Leaf, leafOperand, leafResult } from "./merge.js";
+import { ABSENT, type Leaf, leafOperand, leafResult, linkBuilt } from "./merge.js";
 import { affineOf, type Comparison, comparisonOf, constant, isBaseOf } from "./numbers.js";
-import { assign, attempt, Cell, currentOf, inFrame, type Location, setCell } from "./store.js";
+import {
+  assign,
+  attempt,
+  Cell,
+  currentOf,
+  enterStaled,
+  inFrame,
+  type Location,
+  setCell,
+  type Writes,
+} from "./store.js";
 
 /** A loop, whatever its syntax. */
 export interface Loop {
@@ -26,12 +36,16 @@ export interface Loop {
   readonly length?: number;
 }
 
-/** Most turns of the loops under way, by the user's word: for each loop, and for all. */
-const bounds: { most: number | undefined }[] = [{ most: undefined }];
+/** Most turns of the loops under way, by the user's word: for each loop by itself, and for all whose number is not known. */
+interface Bound {
+  readonly all: number | undefined;
+  own: number | undefined;
+}
+const bounds: Bound[] = [{ all: undefined, own: undefined }];
 
 /** Runs `work`, in which loops turn at most so often where that is not known otherwise. */
-export function withinBound<T>(most: number | undefined, work: () => T): T {
-  bounds.push({ most });
+export function withinBound<T>(all: number | undefined, work: () => T): T {
+  bounds.push({ all, own: undefined });
   try {
     return work();
   } finally {
@@ -41,13 +55,15 @@ export function withinBound<T>(most: number | undefined, work: () => T): T {
 
 /** The innermost loop under way turns at most so often. */
 export function boundLoop(most: number): void {
-  bounds.at(-1)!.most = most;
+  bounds.at(-1)!.own = most;
 }
 
 /** Turns that are unrolled before a loop is rolled. */
 const UNROLLED = 64;
 /** Known turns in front of a traced one that are rolled with it. */
 const EARLY = 4;
+/** Equations that a loop is unrolled to before it is rolled: nested loops multiply. */
+const EQUATIONS = 2048;
 /** Turns that are unrolled where rolling is impossible. */
 const MOST_UNROLLED = 4096;
 /** Times a turn is traced until the types of what is carried hold. */
@@ -60,16 +76,17 @@ const afterLoop = (end: Abrupt | undefined): Abrupt | undefined => (isOwnBreak(e
 
 /** Interprets a loop. */
 export const runLoop = (run: Evaluator, loop: Loop, site: Site): Completion =>
-  withinBound(bounds.at(-1)!.most, () => runWithinBound(run, loop, site));
+  withinBound(bounds.at(-1)!.all, () => runWithinBound(run, loop, site));
 
 function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
   const before = currentTrace()!.eqns.length;
-  const emits = (): boolean => currentTrace()!.eqns.length > before;
+  const startedAt = recordedEquations();
   let turns = 0;
   const unroll = (limit: number): Try => {
     for (; ; turns++) {
-      if (turns >= limit && emits()) return { kind: "long" };
-      const tried = attempt(
+      const isHeavy = limit === UNROLLED && recordedEquations() - startedAt > EQUATIONS;
+      if ((turns >= limit || isHeavy) && currentTrace()!.eqns.length > before) return { kind: "long" };
+      const tried = tentative(
         () => oneTurn(loop, turns === 0),
         ({ kind }) => kind !== "traced",
       );
@@ -81,23 +98,23 @@ function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
   const isEarly = (): boolean => turns > 0 && turns <= EARLY;
   let first: Try = isLong
     ? { kind: "long" }
-    : attempt(
+    : tentative(
         () => unroll(UNROLLED),
         ({ kind }) => kind === "done" || (kind === "traced" && !isEarly()),
       );
   if (first.kind === "traced" && isEarly()) {
-    const whole = attempt(
+    const whole = tentative(
       () => rollWhole(run, loop, site),
       (rolled) => rolled !== undefined,
     );
     if (whole) return whole.completion;
     turns = 0;
-    first = attempt(() => unroll(UNROLLED));
+    first = tentative(() => unroll(UNROLLED));
   }
   if (first.kind === "done") return first.completion;
   if (first.kind === "traced") {
     try {
-      return attempt(() => roll(run, loop, site, turns).completion);
+      return tentative(() => roll(run, loop, site, turns).completion);
     } catch (error) {
       const guarded = isTraceError(error) ? attemptGuarded(run, loop, site, turns) : undefined;
       if (!guarded) throw error;
@@ -105,11 +122,11 @@ function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
     }
   }
   try {
-    return attempt(() => roll(run, loop, site, 0).completion);
+    return tentative(() => roll(run, loop, site, 0).completion);
   } catch (error) {
     if (!isTraceError(error)) throw error;
     turns = 0;
-    const again = attempt(
+    const again = tentative(
       () => unroll(MOST_UNROLLED),
       ({ kind }) => kind === "done",
     );
@@ -126,6 +143,21 @@ function rollWhole(run: Evaluator, loop: Loop, site: Site): { readonly completio
   } catch (error) {
     if (isTraceError(error)) return undefined;
     throw error;
+  }
+}
+
+/** Runs `work` and keeps what it changed and recorded, unless it throws or `keep` refuses its result. */
+function tentative<T>(work: () => T, keep: (result: T) => boolean = () => true): T {
+  const trace = currentTrace()!;
+  const mark = trace.mark();
+  let kept = false;
+  try {
+    return attempt(work, (result) => {
+      kept = keep(result);
+      return kept;
+    });
+  } finally {
+    if (!kept) trace.rewind(mark);
   }
 }
 
@@ -165,7 +197,7 @@ function attemptGuarded(
   try {
     return {
       completion: mapEnds(
-        attempt(() => turn(from)),
+        tentative(() => turn(from)),
         afterLoop,
       ),
     };
@@ -182,6 +214,8 @@ interface Slot {
   readonly at: Location;
   /** At the start, then behind each turn that was traced. */
   readonly versions: unknown[];
+  /** All that was changed up to each. */
+  readonly sources: (Writes | undefined)[];
 }
 
 /** A turn, traced. */
@@ -191,6 +225,7 @@ interface Turn {
   readonly plans: readonly LocationPlan[];
   readonly leaves: readonly Leaf[];
   readonly text: string;
+  readonly writes: Writes;
 }
 
 interface Rolled {
@@ -265,10 +300,12 @@ function roll(run: Evaluator, loop: Loop, site: Site, done: number): Rolled {
   const body = { graph: turn.trace.finish(next), captures: turn.trace.captures };
   turn.trace.close();
   const known = loop.length ?? (comparison && turnsOf(comparison, test.inputs, turn));
-  const results = emit(body, test, starts, known, hasExits, bounds.at(-1)!.most);
+  const results = emit(body, test, starts, known, hasExits, bounds.at(-1)!);
 
   const merged = turn.leaves.map((leaf, k) => leafResult(leaf, results[k]!));
   [...slots.values()].forEach(({ at }, i) => void assign(at, buildLocation(turn.plans[i]!, merged)));
+  linkBuilt(merged);
+  enterStaled(turn.writes);
   return {
     completion: completionOf(left.value, returned.value === ABSENT ? constantReturn : returned.value, ends),
     isMixed: turn.plans.some((plan) => plan.kind === "cell" && plan.plan.kind === "mixed"),
@@ -277,6 +314,7 @@ function roll(run: Evaluator, loop: Loop, site: Site, done: number): Rolled {
 
 /** Traces turns until what they leave behind has the types that they start from. */
 function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: () => void): Turn {
+  let last: Writes | undefined;
   for (let k = 0; k < ATTEMPTS; k++) {
     const before = planAll(run, site, slots);
     const trace = new Trace(currentTrace(), currentTrace()!.name);
@@ -285,6 +323,8 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
       inFrame(() => {
         try {
           [...slots.values()].forEach(({ at }, i) => void assign(at, buildLocation(before.plans[i]!, inputs)));
+          linkBuilt(inputs);
+          if (last) enterStaled(last);
           work();
         } catch (error) {
           if (!(error instanceof Thrown)) throw error;
@@ -304,17 +344,19 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
       );
     for (const [at, value] of writes) {
       const slot = slots.get(at);
-      if (slot) slot.versions.push(value);
-      else {
-        const start = currentOf(at);
-        const trial = new Map([[at, { at, versions: [start, value] }]]);
-        if (planAll(run, site, trial).text !== SAME) slots.set(at, { at, versions: [start, value] });
+      if (slot) {
+        slot.versions.push(value);
+        slot.sources.push(writes);
+      } else {
+        const fresh: Slot = { at, versions: [currentOf(at), value], sources: [undefined, writes] };
+        if (planAll(run, site, new Map([[at, fresh]])).text !== SAME) slots.set(at, fresh);
       }
     }
     const after = planAll(run, site, slots);
     if (after.text === before.text)
-      return { trace, inputs, plans: after.plans, leaves: after.leaves, text: after.text };
+      return { trace, inputs, plans: after.plans, leaves: after.leaves, text: after.text, writes };
     trace.close();
+    last = writes;
   }
   throw run.fail(
     site,
@@ -327,8 +369,8 @@ const SAME = "same";
 
 function planAll(run: Evaluator, site: Site, slots: ReadonlyMap<Location, Slot>) {
   const leaves: Leaf[] = [];
-  const plans = [...slots.values()].map(({ at, versions }) =>
-    planOrFail(run, site, at, versions, leaves, "in a traced loop", true),
+  const plans = [...slots.values()].map(({ at, versions, sources }) =>
+    planOrFail(run, site, at, versions, leaves, "in a traced loop", true, sources),
   );
   return { leaves, plans, text: plans.map((plan) => showPlan(plan, leaves)).join(";") };
 }
@@ -344,6 +386,7 @@ function traceWith(
   return recordIn(trace, () => {
     const { result } = inFrame(() => {
       slots.forEach(({ at }, i) => void assign(at, buildLocation(turn.plans[i]!, inputs)));
+      linkBuilt(inputs);
       return work();
     });
     const graph = trace.finish([result]);
@@ -416,13 +459,13 @@ function emit(
   starts: readonly Operand[],
   turns: number | undefined,
   hasExits: boolean,
-  bound: number | undefined,
+  { all, own }: Bound,
 ): Tensor[] {
+  const most = turns === undefined ? (own ?? all) : Math.min(turns, own ?? turns);
   if (turns !== undefined && !hasExits) {
     const { graphs, captures } = shareCaptures([body]);
-    return ops.scanArrays({ body: graphs[0]!, length: turns, reverse: false }, captures, starts, []);
+    return ops.scanArrays({ body: graphs[0]!, length: most!, reverse: false }, captures, starts, []);
   }
   const { graphs, captures } = shareCaptures([test, body]);
-  const most = turns === undefined ? bound : Math.min(turns, bound ?? turns);
   return ops.whileHolds(graphs[0]!, graphs[1]!, captures, starts, most);
 }

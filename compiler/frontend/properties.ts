@@ -3,14 +3,13 @@ import { Tensor } from "../trace/tensor.js";
 import { readElements, readTensor, rowOf, rowsOf, type Written, writeElements, writePacked } from "./elements.js";
 import { type Evaluator, type Site, Thrown, used } from "./evaluator.js";
 import { noText } from "./operators.js";
-import { isObjectBeyond, isOutside, isStale, markOutside, noteObject, packOf, setPack } from "./store.js";
+import { isObjectBeyond, isOutside, markOutside, noteObject, packOf, setPack } from "./store.js";
 
 export function getProperty(run: Evaluator, target: unknown, key: PropertyKey | Tensor, site: Site): unknown {
   const object = used(run, target, site);
   if (object === null || object === undefined)
     throw new Thrown(new TypeError(`Cannot read properties of ${String(object)} (reading '${showKey(key)}')`), site);
   if (object instanceof Tensor) return ofTensor(run, object, key, site);
-  checkFresh(run, object, site);
   if (key instanceof Tensor) return elementAt(run, object, key, site);
   const pack = packOf(object);
   const index = pack && indexOf(key);
@@ -116,7 +115,6 @@ export function setProperty(
   }
   if ((typeof object !== "object" && typeof object !== "function") || object === null)
     throw new Thrown(new TypeError(`Cannot set properties of ${String(object)} (setting '${showKey(key)}')`), site);
-  checkFresh(run, object, site);
   checkOwn(run, object, site);
   if (key instanceof Tensor) {
     if (!Array.isArray(object)) throw run.fail(site, "a traced value names a property", "write to an array by it");
@@ -166,16 +164,6 @@ export function unpack(array: unknown): void {
   const list = array as unknown[];
   setPack(list, undefined);
   list.splice(0, list.length, ...rowsOf(pack));
-}
-
-/** Throws where the object was perhaps changed under another name. */
-export function checkFresh(run: Evaluator, object: unknown, site: Site): void {
-  if (typeof object !== "object" || object === null || !isStale(object)) return;
-  throw run.fail(
-    site,
-    "this object is, depending on a traced condition, the same as one that was changed under another name",
-    "change a copy ({ ...x }, [...x]), or choose between the values in the objects rather than between the objects",
-  );
 }
 
 /** Throws unless the function itself made the object. */

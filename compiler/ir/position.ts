@@ -78,6 +78,13 @@ export class Position {
     return b.remember(key, sum);
   }
 
+  /** At `coords` of an array that this one is a run of, `by` elements behind its start. */
+  within(shape: Shape, coords: readonly Scalar[], by: number): Position {
+    const { b } = this;
+    const linear = this.#linear ?? b.recall<Scalar>(`linear ${coordsKey(this.shape, this.coords)}`);
+    return new Position(b, shape, coords, linear && b.add(linear, b.u32(by)));
+  }
+
   /** The element at the same offset of an array of another shape with as many elements. */
   reshaped(shape: Shape): Position {
     const own = this.shape.filter((n) => n !== 1);

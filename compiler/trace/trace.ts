@@ -24,6 +24,12 @@ import { type ArrayHandle, leakedError, type Operand, type Row, Tensor, type Tra
  */
 export type Keeping = "nothing" | "variables" | "variables apart";
 
+/** A point in a trace. */
+interface Mark {
+  readonly eqns: number;
+  readonly writes: ReadonlyMap<Tensor, Tensor>;
+}
+
 /** Records the equations of one function while it runs. */
 export class Trace implements TraceOwner {
   readonly inputs: Var[] = [];
@@ -34,6 +40,8 @@ export class Trace implements TraceOwner {
   readonly sources: Tensor[] = [];
   /** What was assigned to variables, in the order of the first assignments. */
   readonly writes = new Map<Tensor, Tensor>();
+  /** The same variables as the function knows them: where one is a stack, the last of its entries that was assigned. */
+  readonly assigned = new Map<Tensor, Tensor>();
   /** Where variables had their elements when they were first used here or within: what was traced holds as long as they do. */
   readonly rowsRead = new Map<Tensor, Row | undefined>();
   readonly #entries = new Map<Tensor, { readonly whole: Atom; readonly entry: Var }>();
@@ -55,6 +63,19 @@ export class Trace implements TraceOwner {
 
   close(): void {
     this.#open = false;
+  }
+
+  /** How far the trace has come: for `rewind`. */
+  mark(): Mark {
+    return { eqns: this.eqns.length, writes: new Map(this.writes) };
+  }
+
+  /** Forgets what was recorded since. Nobody may hold a value of it any more. */
+  rewind({ eqns, writes }: Mark): void {
+    const gone = new Set<unknown>(this.eqns.splice(eqns).flatMap(({ outputs }) => outputs));
+    for (const [x, { entry }] of this.#entries) if (gone.has(entry)) this.#entries.delete(x);
+    this.writes.clear();
+    for (const [x, value] of writes) this.writes.set(x, value);
   }
 
   /** A new argument. */
@@ -83,10 +104,14 @@ export class Trace implements TraceOwner {
   }
 
   /** Assigns `value` to a variable of the user's, from here on: to its entry, where its elements lie in another one. */
-  write(target: Tensor, value: Tensor): void {
+  write(target: Tensor, value: Tensor, as = target): void {
     const row = this.resolve(target) === target ? this.#rowIn(target) : undefined;
-    if (row) this.write(row.of, this.#withEntry(row, value));
-    else this.writes.set(target, this.read(value));
+    if (row) {
+      this.write(row.of, this.#withEntry(row, value), as);
+      return;
+    }
+    this.writes.set(target, this.read(value));
+    this.assigned.set(target, as);
   }
 
   /** The tensor that stands for `x` here. */
@@ -209,6 +234,11 @@ export function getExecutor(): Executor {
   return executor;
 }
 
+let recorded = 0;
+
+/** Number of equations recorded so far, in all traces, forgotten ones too: a measure of work. */
+export const recordedEquations = (): number => recorded;
+
 /** The trace that records now, or undefined when ops run at once. */
 export const currentTrace = (): Trace | undefined => current;
 
@@ -228,6 +258,7 @@ export function bind(op: Op, operands: readonly Operand[], params: Params): Tens
     const inputs = operands.map((x) => trace.atom(x));
     const outputs = types.map(newVar);
     trace.eqns.push({ op, inputs, params, outputs, location: inherited ? inherited.location : captureLocation() });
+    recorded++;
     return outputs.map((v) => new Tensor(v.aval, { traced: { trace, atom: v } }));
   }
   for (const x of operands) if (x instanceof Tensor && x.traced) throw leakedError(x);
@@ -248,7 +279,7 @@ export function runWrite(target: Tensor, value: Tensor): readonly [root: Tensor,
     const results = runTraced("assign", () => {
       const trace = currentTrace()!;
       trace.write(target, value);
-      [root] = trace.writes.keys() as unknown as [Tensor];
+      for (const written of trace.writes.keys()) root = written; // there is one
       return [...trace.writes.values()];
     });
     return [root, results[0]!];

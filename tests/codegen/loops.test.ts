@@ -7,7 +7,7 @@ import type { Block } from "../../compiler/ir/scalar.js";
 import { ScalarBuilder } from "../../compiler/ir/scalar.js";
 import type { Tensor } from "../../compiler/trace/tensor.js";
 import { vmap } from "../../compiler/transforms/vmap.js";
-import { foriLoop, whileLoop } from "../../library/control/index.js";
+import { cond, foriLoop, whileLoop } from "../../library/control/index.js";
 import * as np from "../../library/numpy/index.js";
 import { gpuTest } from "../support/gpu.js";
 import { expectGpuAgrees, f32, i32, trace } from "../support/trace.js";
@@ -87,6 +87,33 @@ const nested = (a: Tensor): Tensor =>
     a.abs(),
   );
 
+/** A branch, a loop that starts from it, and two branches on how that ended. */
+const branching = (a: Tensor): Tensor[] => {
+  const start = cond(
+    np.less(a, 0),
+    (x) => x.neg().exp().log(),
+    (x) => x.sqrt(),
+    a,
+  );
+  const [x, count] = whileLoop(
+    ([x]: [Tensor, Tensor]) => np.less(x, 100),
+    ([x, n]) => [x.mul(2).add(1), n.add(1)],
+    [start, np.zeros([], { dtype: "i32" })] as [Tensor, Tensor],
+  );
+  const shade = cond(
+    np.equal(np.bitwiseAnd(count, 1), 0),
+    (v) => v.div(3),
+    (v) => v.log(),
+    x,
+  );
+  return cond(
+    np.greater(shade, 10),
+    (v) => [v, v.sin()],
+    (v) => [v.neg(), v.cos()],
+    shade,
+  );
+};
+
 const programs: Readonly<Record<string, () => Graph>> = {
   "a short turn": () => trace([i32(500)], (n) => vmap(collatz)(np.bitwiseAnd(n, 1023).add(1))),
   "operands that are read in front": () =>
@@ -95,6 +122,7 @@ const programs: Readonly<Record<string, () => Graph>> = {
     ),
   "a long turn": () => trace([f32(50)], vmap(long)),
   "a loop in a loop": () => trace([f32(200)], vmap(nested)),
+  "branches around a loop": () => trace([f32(300)], vmap(branching)),
 };
 
 describe("a loop in a kernel", () => {
@@ -105,6 +133,12 @@ describe("a loop in a kernel", () => {
     expect(breaks("operands that are read in front")).toBe(4);
     expect(breaks("a long turn")).toBe(1);
     expect(breaks("a loop in a loop")).toBe(1);
+  });
+
+  test("shares it with the branches before and after", () => {
+    const wgsl = wgslOf(programs["branches around a loop"]!());
+    expect(wgsl.match(/loop {/g)).toHaveLength(1);
+    expect(wgsl.match(/= switch /g)).toHaveLength(3);
   });
 
   test("reads no array that is the same in every turn", () => {

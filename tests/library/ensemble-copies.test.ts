@@ -271,5 +271,19 @@ describeGpu("on the GPU", () => {
     expect(since.buffersCreated).toBe(0);
     expect(since.bytesUploaded).toBe(0);
     expect(since.donationsKept).toBe(0);
+    // of a part of the models only their rows, in the memory of the stacks [4,3,2] and [4,2]
+    for (const step of steps.slice(1)) {
+      const written = step
+        .lower(inputs, targets)
+        .text("plan")
+        .match(/output\d: (96|32) bytes.*/g)!;
+      expect(written).toHaveLength(6);
+      for (const line of written) expect(line).toContain("in the memory of");
+    }
+    const sizes = (step: (typeof steps)[0]): number[] =>
+      step.lower(inputs, targets).wgsl.map((code) => Number(/SIZE = (\d+)u/.exec(code)?.[1] ?? 0));
+    expect(sizes(steps[0]!)).toContain(24);
+    expect(Math.max(...sizes(steps[1]!))).toBe(12);
+    expect(Math.max(...sizes(steps[2]!))).toBe(6);
   });
 });

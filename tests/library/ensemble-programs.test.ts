@@ -184,8 +184,8 @@ async function check(seed: number, rounds: number): Promise<void> {
   }
 }
 
-test("a hundred programs", { timeout: 60_000 }, async () => {
-  for (let seed = 1; seed <= 100; seed++) await check(seed, 5);
+test("forty programs", { timeout: 60_000 }, async () => {
+  for (let seed = 1; seed <= 40; seed++) await check(seed, 5);
 });
 
 gpuTest("some of them on the GPU", async () => {
