@@ -70,7 +70,8 @@ function showKernel(kernel: FusedKernel, names: Names): string {
     opaque: "a kernel of its own",
     region: "control flow",
   }[kernel.kind];
-  const lines = [`${kernel.name}: ${kind}, ${count(kernel.size, "element")}`];
+  const stored = kernel.part ? `${kernel.part.count} from ${kernel.part.from} on of ` : "";
+  const lines = [`${kernel.name}: ${kind}, ${stored}${count(kernel.size, "element")}`];
   const variable = (v: (typeof kernel.loads)[0]): string => `${names.of(v)}:${showAval(v.aval)}`;
   lines.push(`  reads  ${kernel.loads.map(variable).join(", ") || "nothing"}`);
   for (const eqn of kernel.eqns) lines.push(`    ${showEqn(eqn, names)}`);

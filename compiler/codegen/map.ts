@@ -97,7 +97,8 @@ export function emitLanes(kernel: FusedKernel, limits: DeviceLimits, names: Name
   const read = new Set<Atom>([...kernel.stores, ...kernel.eqns.flatMap((eqn) => eqn.inputs)]);
   const isWhole = (k: number): boolean => sizeOf(laneShape(root, k)) === kernel.size;
   const wanted = root.outputs.flatMap((v, k) => (read.has(v) && (isWhole(k) || isShared(root, k)) ? [k] : []));
-  const lanes = Position.atLinear(b, laneShape(root, wanted.find(isWhole)!), i);
+  const whole = wanted.find(isWhole);
+  const lanes = whole === undefined ? Position.at(b, [], []) : Position.atLinear(b, laneShape(root, whole), i);
   const slot = (v: Var): string => `out${kernel.stores.indexOf(v)}`;
   const results = lowerRegion(new Lowering(b, kernel), root, lanes, wanted, (k, turn, entry) => {
     b.store(slot(root.outputs[k]!), b.add(b.mul(turn, b.u32(kernel.size)), i), entry);

@@ -14,8 +14,8 @@ const MAX_OWN = 256;
 /** The same for a loop without lanes: one invocation does what a dispatch in each turn would do side by side. */
 const MAX_ALONE = 64;
 
-/** Elements of all arrays of a lane at most. WGSL allows 8192 bytes for variables of functions. */
-const MAX_ALL = 2048;
+/** Elements of all arrays of a lane at most: WGSL allows 8192 bytes for variables of functions, and numbers need some. */
+const MAX_ALL = 1792;
 
 /** Why a region is not local to a lane, and the equation that it fails at. */
 export class Mixed {
@@ -31,8 +31,11 @@ export function laneFormOf(eqn: Eqn): LaneForm | Mixed {
   for (const shape of laneShapes(eqn)) {
     const search = new Search(shape);
     const found = search.region(eqn, new Set(), true);
-    if (!(found instanceof Mixed)) return search.form(eqn, found);
-    last = found;
+    if (!(found instanceof Mixed) && search.pays(eqn)) return search.form(eqn, found);
+    last =
+      found instanceof Mixed
+        ? found
+        : new Mixed(`${sizeOf(shape)} lanes would compute one after the other what can be computed side by side`);
   }
   return last ?? new Mixed("no leading axes are common to all that it carries");
 }
@@ -72,8 +75,17 @@ class Search {
   readonly #vars = new Set<Var>();
   readonly #readers = new Map<Atom, number>();
   #elements = 0;
+  #most = 1;
 
   constructor(readonly shape: Shape) {}
+
+  /**
+   * Lanes that go the same way can be computed by a dispatch in each turn, element by element. That is faster for few
+   * lanes with long arrays, unless a turn writes but an element.
+   */
+  pays({ params }: Eqn): boolean {
+    return (params as WhileParams).lanes > 0 || writesElements(params) || this.#most <= Math.max(4, sizeOf(this.shape));
+  }
 
   /** With the results of the region itself, of which `flags` differ from lane to lane. */
   form(eqn: Eqn, flags: readonly boolean[]): LaneForm {
@@ -202,6 +214,7 @@ class Search {
     const most = this.shape.length > 0 ? MAX_OWN : MAX_ALONE;
     if (own > most) return new Mixed(`a lane would hold an array of ${own} elements; ${most} are the most`, eqn);
     this.#elements += own * copies;
+    this.#most = Math.max(this.#most, own);
     if (this.#elements <= MAX_ALL) return undefined;
     return new Mixed(`a lane would hold arrays of more than ${MAX_ALL} elements together`, eqn);
   }

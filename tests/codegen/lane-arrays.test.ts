@@ -224,6 +224,17 @@ describe("one kernel is", () => {
   });
 });
 
+gpuTest("more results than a kernel binds, and a counter that all lanes share", async () => {
+  const graph = trace([f32(LANES)], (x) =>
+    whileLoop(
+      (all) => all[9]!.lt(3),
+      (all) => [...all.slice(0, 9).map((y, k) => y.mul(0.5).add(all[(k + 1) % 9]!)), all[9]!.add(1)] as [Tensor],
+      [x!, ...Array.from({ length: 8 }, (_, k) => x!.add(k)), zeros([])] as [Tensor, ...Tensor[]],
+    ),
+  );
+  await expectGpuAgrees(graph);
+});
+
 test("constants among what a loop starts with need no buffer", () => {
   const graph = lanesOf([f32()], (x) =>
     whileLoop(
