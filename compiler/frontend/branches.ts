@@ -5,12 +5,11 @@ import { replay, shareCaptures } from "../trace/stage.js";
 import { type Operand, Tensor } from "../trace/tensor.js";
 import { currentTrace, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
-import { elementsTensor } from "./elements.js";
 import { type Abrupt, type Completion, type Evaluator, type Site, Thrown } from "./evaluator.js";
 import { buildLocation, type LocationPlan, planLocation, Unmergeable } from "./locations.js";
 import { ABSENT, buildMerge, type Leaf, leafOperand, leafResult, linkBuilt, planMerge } from "./merge.js";
 import { asWhole, constant } from "./numbers.js";
-import { assign, Cell, type Contents, currentOf, enterStaled, inFrame, type Location, type Writes } from "./store.js";
+import { assign, currentOf, enterStaled, inFrame, type Location, type Writes } from "./store.js";
 
 /** One way through the code, interpreted. */
 export interface Path {
@@ -138,10 +137,7 @@ function planWrites(run: Evaluator, site: Site, paths: readonly Path[], leaves: 
   for (const at of new Set(paths.flatMap(({ writes }) => [...writes.keys()]))) {
     const now = currentOf(at);
     const versions = paths.map(({ writes }) => (writes.has(at) ? writes.get(at) : now));
-    changed.set(
-      at,
-      planOrFail(run, site, at, packedAlike(at, versions, paths), leaves, "under a traced condition", false, sources),
-    );
+    changed.set(at, planOrFail(run, site, at, versions, leaves, "under a traced condition", false, sources));
   }
   return changed;
 }
@@ -170,18 +166,6 @@ export function planOrFail(
         : "change it outside of the condition, or use arrays of numbers",
     );
   }
-}
-
-/** Where one path holds the elements of an array in a tensor, all do. */
-function packedAlike(at: Location, versions: readonly unknown[], paths: readonly Path[]): readonly unknown[] {
-  if (at instanceof Cell) return versions;
-  const all = versions as readonly Contents[];
-  if (!all.some((x) => x.packed) || all.every((x) => x.packed)) return versions;
-  return all.map((x, p) => {
-    if (x.packed) return x;
-    const elements = Array.from({ length: x.length }, (_, i) => x.keys.get(String(i)));
-    return { ...x, packed: recordIn(paths[p]!.trace, () => elementsTensor(elements)) };
-  });
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 // Elements of arrays at positions that are traced: tables, tensors, and local arrays that are written.
 
+import { type Aval, aval } from "../core/aval.js";
 import type { DType } from "../core/dtype.js";
+import { sameShape } from "../core/shape.js";
 import { isNode } from "../core/tree.js";
 
 import * as ops from "../ops/index.js";
@@ -77,6 +79,16 @@ function elementType(
     };
   }
   return { dtype: "f32" };
+}
+
+/** The type of what `elementsTensor` gives. */
+export function elementsType(values: readonly unknown[]): Aval | undefined {
+  if (values.length === 0 || !values.every(isNumeric)) return undefined;
+  const [first] = values as readonly [Numeric];
+  const shape = first instanceof Tensor ? first.shape : [];
+  const type = elementType(values, false);
+  const isRegular = values.every((x) => sameShape(x instanceof Tensor ? x.shape : [], shape));
+  return type && isRegular ? aval(type.dtype, [values.length, ...shape]) : undefined;
 }
 
 /** Elements of an array as one tensor; undefined where they are no numbers of one kind and shape. */

@@ -1,6 +1,9 @@
 // Merges of what variables and objects hold, location by location.
+import { aval } from "../core/aval.js";
+import { sameShape } from "../core/shape.js";
 import type { Tensor } from "../trace/tensor.js";
-import { buildMerge, type Leaf, type Plan, planMerge } from "./merge.js";
+import { elementsType } from "./elements.js";
+import { buildMerge, Elements, type Leaf, type Plan, planMerge } from "./merge.js";
 import { Cell, type Contents, type Location, type Writes } from "./store.js";
 
 /** How the values of a variable, or the contents of an object, become one. */
@@ -48,13 +51,27 @@ export function planLocation(
       ? new Map()
       : new Map([...names].map((key) => [key, plan(all.map(({ keys }) => keys.get(key)))])),
     length: first.length,
-    packed: packed.some(Boolean) ? plan(packed) : undefined,
+    packed: packed.every((x) => x === packed[0]) ? packed[0] && plan(packed) : planPacked(all, leaves),
     privates:
       privateNames.size === 0
         ? undefined
         : new Map([...privateNames].map((name) => [name, plan(all.map(({ privates }) => privates?.get(name)))])),
     entries: first.entries,
   };
+}
+
+/** Plans one tensor of the elements of an array, which some paths have in one and others do not. */
+function planPacked(versions: readonly Contents[], leaves: Leaf[]): Plan {
+  const listOf = ({ keys, length }: Contents): unknown[] => Array.from({ length }, (_, i) => keys.get(String(i)));
+  const values = versions.map((x) => x.packed ?? new Elements(listOf(x)));
+  const types = values.map((x) => (x instanceof Elements ? elementsType(x.values) : x.aval));
+  const [first] = types;
+  const isAlike = types.every((type) => type && sameShape(type.shape, first!.shape));
+  const dtypes = new Set(types.map((type) => type?.dtype));
+  if (!first || !isAlike || (dtypes.has("bool") && dtypes.size > 1))
+    throw new Unmergeable("the elements of an array become of another kind");
+  const type = dtypes.size === 1 ? first : aval("f32", first.shape);
+  return { kind: "leaf", at: leaves.push({ type, range: undefined, values }) - 1 };
 }
 
 const sameEntries = (a: readonly unknown[] | undefined, b: readonly unknown[] | undefined): boolean =>

@@ -4,6 +4,7 @@ import { isNode } from "../core/tree.js";
 import { literal } from "../ir/graph.js";
 import { fill } from "../ops/index.js";
 import { type Operand, Tensor } from "../trace/tensor.js";
+import { elementsTensor } from "./elements.js";
 import {
   asCounter,
   asWhole,
@@ -196,6 +197,11 @@ const STRIDE = 256;
 const loopRange = ([low, high]: Range): Range =>
   low >= COUNTER[0] - STRIDE && high <= COUNTER[1] + STRIDE ? COUNTER : INT32;
 
+/** Elements of an array, where other paths hold them in a tensor. */
+export class Elements {
+  constructor(readonly values: readonly unknown[]) {}
+}
+
 /** What path `path` gives for a leaf; for one that it lacks, anything. */
 export function leafOperand({ type, values }: Leaf, path: number): Operand {
   const x = values[path];
@@ -203,7 +209,7 @@ export function leafOperand({ type, values }: Leaf, path: number): Operand {
     const zero = literal(type.dtype === "f32" ? 1 : 0, aval(type.dtype, []));
     return type.shape.length === 0 ? zero : fill(zero, type.shape);
   }
-  return toDType(x as Tensor | number | boolean, type.dtype);
+  return toDType(x instanceof Elements ? elementsTensor(x.values)! : (x as Tensor | number | boolean), type.dtype);
 }
 
 /** Marks what stands for a leaf: whole numbers stay such. */

@@ -99,6 +99,9 @@ export function verdictOn(fn: PlainFunction, args: readonly (readonly Value[])[]
       if (!alike(got, wants[k])) return { kind: "differs", args: each, got, want: wants[k] };
     }
   } catch (error) {
+    // a part that never runs may name what is not in scope there
+    if (error instanceof TraceError && error.message.startsWith("cannot see the variable"))
+      return { kind: "invalid", message: error.message };
     if (error instanceof TraceError) return { kind: "refused", message: error.message };
     return { kind: "fails", message: messageOf(error) };
   }

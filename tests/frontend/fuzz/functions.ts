@@ -84,7 +84,14 @@ export interface Profile {
 export function programOf(seed: number, number_: number, { exact = false }: Profile = {}): string {
   const draw = drawFrom(seeded(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number_ + 1, 0x85ebca6b)));
   let serial = 0;
-  const m: Maker = { draw, exact, weight: 1, work: 0, fresh: (stem) => `${stem}${serial++}` };
+  const m: Maker = {
+    draw,
+    exact,
+    weight: 1,
+    work: 0,
+    declarations: { declareFunction, declareClass, declareClosures },
+    fresh: (stem) => `${stem}${serial++}`,
+  };
   const s = new Names();
   for (const text of ["x", "y", "n"]) s.places.push({ text, kind: "number", writable: draw.chance(0.3) });
   s.lists.push({ text: "xs", length: 4, writable: false, replaceable: false });

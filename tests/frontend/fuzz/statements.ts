@@ -12,7 +12,6 @@ import {
   target,
   withNumber,
 } from "./expressions.js";
-import { declareClass, declareClosures, declareFunction } from "./functions.js";
 import type { Kind, Names } from "./names.js";
 
 /** Code runs at most so often. */
@@ -54,9 +53,9 @@ export function statement(m: Maker, s: Names, depth: number): string {
     [1.5, () => swap(m, s)],
     [1.2, () => replace(m, s)],
     [0.5 * nested, () => each(m, s)],
-    [0.7 * nested, () => declareFunction(m, s, depth)],
-    [0.4 * nested, () => declareClass(m, s)],
-    [0.3 * nested, () => declareClosures(m, s)],
+    [0.7 * nested, () => m.declarations.declareFunction(m, s, depth)],
+    [0.4 * nested, () => m.declarations.declareClass(m, s)],
+    [0.3 * nested, () => m.declarations.declareClosures(m, s)],
     [0.4 * nested, () => attempt(m, s, depth)],
     [0.3, () => block(m, s, depth - 1)],
   ]);

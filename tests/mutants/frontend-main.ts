@@ -1,0 +1,68 @@
+// `npm run mutants:frontend`: breaks compiler/frontend in one way after the other, and looks whether its tests notice.
+//
+// Each mutant is bundled with the checks of tests/frontend (frontend-judge.ts) and run by Node; no file of the sources
+// is changed.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { build, type Plugin } from "esbuild";
+import { type FrontendMutant, frontendMutants } from "./frontend.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const { values: options } = parseArgs({ options: { only: { type: "string", default: "" } } });
+// inside of the repository, so that packages are found
+const folder = mkdtempSync(join(root, "node_modules", ".frontend-mutants-"));
+
+function changing(mutant: FrontendMutant | undefined): Plugin {
+  return {
+    name: "mutant",
+    setup({ onLoad }) {
+      onLoad({ filter: /compiler[\\/]frontend[\\/].*\.ts$/ }, ({ path }) => {
+        const text = readFileSync(path, "utf8");
+        if (!mutant || !path.endsWith(`frontend/${mutant.file}`)) return { contents: text, loader: "ts" };
+        if (text.split(mutant.from).length !== 2)
+          throw new Error(`${mutant.name}: its text does not stand once in ${mutant.file}`);
+        return { contents: text.replace(mutant.from, () => mutant.to), loader: "ts" };
+      });
+    },
+  };
+}
+
+/** What the checks say: undefined where all hold. */
+async function judge(mutant?: FrontendMutant): Promise<string | undefined> {
+  const outfile = join(folder, "judge.mjs");
+  await build({
+    entryPoints: [join(root, "tests/mutants/frontend-judge.ts")],
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    packages: "external",
+    outfile,
+    logLevel: "silent",
+    keepNames: false,
+    plugins: [changing(mutant)],
+  });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [outfile], { encoding: "utf8", timeout: 120_000 });
+  if (status === 0) return undefined;
+  return status === null ? "does not end" : (stdout || stderr).trim().split("\n")[0]!.slice(0, 120);
+}
+
+const sound = await judge();
+if (sound !== undefined) throw new Error(`without any mutant: ${sound}`);
+const chosen = frontendMutants.filter(({ name, file }) => `${file} ${name}`.includes(options.only));
+let caught = 0;
+for (const mutant of chosen) {
+  const found = await judge(mutant).catch((error: Error) => {
+    console.log(error.message);
+    return undefined;
+  });
+  if (found !== undefined) caught++;
+  console.log(
+    `${found === undefined ? "survives" : "caught"}: ${mutant.file}: ${mutant.name}${found ? ` (${found})` : ""}`,
+  );
+}
+rmSync(folder, { recursive: true });
+console.log(`caught ${caught} of ${chosen.length}`);
+process.exitCode = caught < chosen.length ? 1 : 0;
