@@ -7,6 +7,7 @@ import { currentTrace, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
 import { elementsTensor } from "./elements.js";
 import { type Abrupt, type Completion, type Evaluator, type Site, Thrown } from "./evaluator.js";
+import { throwOnPath } from "./exceptions.js";
 import { buildLocation, type LocationPlan, planLocation, Unmergeable } from "./locations.js";
 import { ABSENT, buildMerge, type Leaf, leafOperand, leafResult, planMerge } from "./merge.js";
 import { asWhole, constant } from "./numbers.js";
@@ -34,7 +35,7 @@ export function tracePath(run: Evaluator, work: () => Outcome): Path {
     return { trace, writes, completion: result.completion, value: result.value };
   } catch (error) {
     if (!(error instanceof Thrown)) throw error;
-    throw run.fail(error.site, "throw under a traced condition", "a kernel cannot throw: return NaN or an error code");
+    throw throwOnPath(run, error);
   }
 }
 

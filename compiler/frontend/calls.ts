@@ -40,7 +40,7 @@ export function callValue(
     return math(numbers(run, args, site), (message) => run.fail(site, message));
   if (isOurs(fn)) return callOurs(run, fn, self, args, site);
   if (isNative(fn)) return callNative(run, fn, self, args, site);
-  if (!holdsTraced(self) && !args.some((x) => holdsTraced(x))) return native(run, fn, self, args, site);
+  if (!holdsTraced(self) && !args.some((x) => holdsTraced(x))) return native(fn, self, args, site);
   return callOutside(run, fn, self, args, site);
 }
 
@@ -83,7 +83,7 @@ function callOurs(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly
     used(run, x, site);
     settle(x);
   }
-  return native(run, fn, self, args, site);
+  return native(fn, self, args, site);
 }
 
 /** Puts the elements of packed arrays in a tree in their places. */
@@ -102,7 +102,7 @@ function callNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readon
   }
   // functions given to it are called as they would be here
   const given = args.map((x) => (typeof x === "function" ? bridge(run, x as AnyFunction, site) : x));
-  const result = native(run, fn, self, given, site);
+  const result = native(fn, self, given, site);
   if (typeof result !== "object" || result === null || isCreated(result) || result instanceof Tensor) return result;
   const isOld = readers.has(fn) || result === self || args.includes(result);
   if (!isOld) created(result);
@@ -138,15 +138,15 @@ function bound(run: Evaluator, fn: unknown, [self, ...first]: readonly unknown[]
 }
 
 /** Runs it as JavaScript does. Its exceptions are the program's. */
-function native(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
+function native(fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
   try {
     return Reflect.apply(fn, self, args);
   } catch (error) {
-    throw asThrown(run, error, site);
+    throw asThrown(error, site);
   }
 }
 
-function asThrown(_run: Evaluator, error: unknown, site: Site): unknown {
+function asThrown(error: unknown, site: Site): unknown {
   return error instanceof LanewiseError || error instanceof Thrown || typeof error === "symbol"
     ? error
     : new Thrown(error, site);
@@ -155,7 +155,7 @@ function asThrown(_run: Evaluator, error: unknown, site: Site): unknown {
 function callOutside(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
   const unit = classSource(fn) ? undefined : unitOf(fn);
   // without a source to read it runs as it is, and complains by itself where it needs what is not known
-  if (!unit) return native(run, fn, self, args, site);
+  if (!unit) return native(fn, self, args, site);
   return interpretOutside(run, unit, self, args);
 }
 
@@ -177,7 +177,7 @@ export function constructValue(
     try {
       return created(Reflect.construct(fn as never, args, newTarget as never) as object);
     } catch (error) {
-      throw asThrown(run, error, site);
+      throw asThrown(error, site);
     }
   };
   if (closure) {

@@ -172,9 +172,13 @@ export function buildMerge(plan: Plan, results: readonly Tensor[]): unknown {
 
 /** `a number on one path, undefined on another` */
 export function showSides(sides: readonly unknown[]): string {
-  const kinds = [...new Set(sides.flatMap((x) => (x instanceof Mixed ? x.sides : [x])).map(showKind))];
-  return kinds.length === 1 ? `another ${kinds[0]} on each path` : kinds.join(" on one path, ").concat(" on another");
+  const kinds = [...new Set(allSides(sides).map(showKind))];
+  if (kinds.length === 1) return `not the same ${kinds[0]!.replace(/^an? /, "")} on every path`;
+  return kinds.map((kind, i) => `${kind} on ${i === 0 ? "one path" : "another"}`).join(", ");
 }
+
+const allSides = (sides: readonly unknown[]): unknown[] =>
+  sides.flatMap((x) => (x instanceof Mixed ? allSides(x.sides) : [x]));
 
 function showKind(x: unknown): string {
   if (x === null || x === undefined) return String(x);

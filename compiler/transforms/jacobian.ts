@@ -2,6 +2,7 @@
 import { LanewiseError } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import { flatten, type TreeDef, unflatten } from "../core/tree.js";
+import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../frontend/choose.js";
 import { broadcast, cast, eq, fill, iota, reshape } from "../ops/index.js";
 import { argument } from "../trace/create.js";
 import { Tensor } from "../trace/tensor.js";
@@ -19,7 +20,7 @@ import { jvp, vjp } from "./directional.js";
 import { zeros } from "./run.js";
 import { vmap } from "./vmap.js";
 
-export interface JacobianOptions {
+export interface JacobianOptions extends FrontendOptions {
   /** Position of the argument to differentiate by. Default 0. */
   readonly argnums?: number;
 }
@@ -36,7 +37,7 @@ export function jacfwd<A extends unknown[], R>(
   fn: (...args: A) => R,
   options: JacobianOptions = {},
 ): (...args: Args<A>) => Jacobian {
-  return jacobian("jacfwd", checkFunction("jacfwd", fn), options, (f, x) => {
+  return jacobian("jacfwd", checkFunction("jacfwd", fn, frontendOptions("jacfwd", options)), options, (f, x) => {
     const columns = x.leaves.map((leaf, k) => {
       const along = (dx: Tensor): unknown => {
         const direction = x.leaves.map((other, i) => (i === k ? dx : zeros(other.aval)));
@@ -65,7 +66,7 @@ export function jacrev<A extends unknown[], R>(
   fn: (...args: A) => R,
   options: JacobianOptions = {},
 ): (...args: Args<A>) => Jacobian {
-  return jacobian("jacrev", checkFunction("jacrev", fn), options, (f, x) => {
+  return jacobian("jacrev", checkFunction("jacrev", fn, frontendOptions("jacrev", options)), options, (f, x) => {
     const [value, back] = vjp(f, unflatten(x.def, x.leaves)) as [unknown, (ct: unknown) => unknown[]];
     const out = flatten(value, isTensor);
     const outs = out.leaves as Tensor[];
@@ -92,7 +93,10 @@ export function hessian<A extends unknown[], R>(
   fn: (...args: A) => R,
   options: JacobianOptions = {},
 ): (...args: Args<A>) => Jacobian {
-  return jacfwd(jacrev(fn, options) as never, options) as (...args: Args<A>) => Jacobian;
+  const { argnums } = options;
+  return jacfwd(jacrev(fn, options) as never, argnums === undefined ? {} : { argnums }) as (
+    ...args: Args<A>
+  ) => Jacobian;
 }
 
 /** The chosen argument as tensors. */
@@ -109,7 +113,7 @@ function jacobian(
   options: JacobianOptions,
   work: (f: (x: unknown) => unknown, x: Chosen) => unknown,
 ): (...args: unknown[]) => unknown {
-  checkOptions(name, options, ["argnums"]);
+  checkOptions(name, options, ["argnums", ...frontendOptionNames]);
   const { argnums = 0 } = options;
   const made = (...args: unknown[]): unknown => {
     if (!(argnums in args))
