@@ -5,13 +5,14 @@ import { replay, shareCaptures } from "../trace/stage.js";
 import { type Operand, Tensor } from "../trace/tensor.js";
 import { currentTrace, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
+import { chooser as chooserOf, holdsAt } from "./chosen.js";
 import { elementsTensor } from "./elements.js";
 import { type Abrupt, type Completion, type Evaluator, type Site, Thrown } from "./evaluator.js";
 import { throwOnPath } from "./exceptions.js";
 import { buildLocation, type LocationPlan, planLocation, Unmergeable } from "./locations.js";
 import { ABSENT, buildMerge, type Leaf, leafOperand, leafResult, planMerge } from "./merge.js";
 import { asWhole, constant } from "./numbers.js";
-import { assign, Cell, type Contents, currentOf, inFrame, type Location, type Writes } from "./store.js";
+import { assign, Cell, type Contents, currentOf, inFrame, type Location, serialNow, type Writes } from "./store.js";
 
 /** One way through the code, interpreted. */
 export interface Path {
@@ -19,6 +20,8 @@ export interface Path {
   readonly writes: Writes;
   readonly completion: Completion;
   readonly value: unknown;
+  /** What was made since is known to this path alone. */
+  readonly serial: number;
 }
 
 /** What a piece of code comes to. */
@@ -30,9 +33,10 @@ export interface Outcome {
 /** Interprets `work` as one of several paths: what it changes is undone and kept in the result. */
 export function tracePath(run: Evaluator, work: () => Outcome): Path {
   const trace = new Trace(currentTrace(), currentTrace()!.name);
+  const serial = serialNow() + 1;
   try {
     const { result, writes } = recordIn(trace, () => inFrame(work));
-    return { trace, writes, completion: result.completion, value: result.value };
+    return { trace, writes, completion: result.completion, value: result.value, serial };
   } catch (error) {
     if (!(error instanceof Thrown)) throw error;
     throw throwOnPath(run, error);
@@ -88,11 +92,12 @@ export function joinPaths(run: Evaluator, site: Site, chooser: Tensor, paths: re
   for (const { trace } of paths) trace.close();
 
   const merged = leaves.map((leaf, k) => leafResult(leaf, results[k]!));
-  for (const [at, plan] of changed) assign(at, buildLocation(plan, merged));
+  const make = chooserOf((k) => holdsAt(chooser, k), Math.min(...paths.map(({ serial }) => serial)));
+  for (const [at, plan] of changed) assign(at, buildLocation(plan, merged, make));
   targets.forEach((x, k) => void currentTrace()!.write(x, buildMerge(assigned[k]!, merged) as Tensor));
   return {
-    completion: completionOf(ends.union, results.at(-1), buildMerge(returned, merged)),
-    value: buildMerge(value, merged),
+    completion: completionOf(ends.union, results.at(-1), buildMerge(returned, merged, make)),
+    value: buildMerge(value, merged, make),
   };
 }
 

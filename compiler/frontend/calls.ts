@@ -1,16 +1,20 @@
 // Calls: of interpreted functions, of this package's, of native ones, and of the user's from outside.
+import type { AnyNode } from "acorn";
 import { LanewiseError } from "../core/errors.js";
 import { isNode } from "../core/tree.js";
-import { Tensor } from "../trace/tensor.js";
+import { Tensor, UnknownValueError } from "../trace/tensor.js";
+import { changeSides, refresh } from "./aliases.js";
 import { argumentMutators, builtins, checkSize, mutators, readers } from "./builtins.js";
 import { constructOutside, hasPrivateNames } from "./classes.js";
 import { type Evaluator, type Site, Thrown, used } from "./evaluator.js";
 import { closureOf, interpretOutside, invoke, outsideOf, unitOf } from "./functions.js";
 import { numberFunctions } from "./math.js";
 import { Mixed } from "./merge.js";
+import { needOf } from "./needs.js";
 import { isNumeric, type Numeric } from "./numbers.js";
 import { isNative, isOurs } from "./ours.js";
-import { checkOwn, unpack } from "./properties.js";
+import { checkOwn, noTraced, unpack } from "./properties.js";
+import { childrenOf } from "./scopes.js";
 import { type AnyFunction, classSource, functionSource } from "./source.js";
 import { created, isCreated, isOutside, markOutside, noteObject, packOf } from "./store.js";
 
@@ -93,7 +97,10 @@ export function settle(x: unknown, depth = 6): void {
 }
 
 function callNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
-  for (const x of [self, ...args]) unpack(x);
+  for (const x of [self, ...args]) {
+    refresh(run, x, site);
+    unpack(x);
+  }
   for (const x of args) if (x instanceof Mixed && !keeps(fn)) used(run, x, site);
   const target = mutators.has(fn) ? self : argumentMutators.has(fn) ? args[0] : undefined;
   if (typeof target === "object" && target !== null) {
@@ -102,7 +109,14 @@ function callNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readon
   }
   // functions given to it are called as they would be here
   const given = args.map((x) => (typeof x === "function" ? bridge(run, x as AnyFunction, site) : x));
-  const result = native(fn, self, given, site);
+  if (ArrayBuffer.isView(target) && args.some((x) => x instanceof Tensor || holdsTraced(x)))
+    throw noTraced(run, target, site);
+  const result = askNative(run, fn, self, given, site);
+  if (typeof target === "object" && target !== null) {
+    const ofSide = (side: object): void =>
+      void run.call(fn, target === self ? side : self, target === self ? args : [side, ...args.slice(1)], site);
+    changeSides(run, target, site, ofSide);
+  }
   if (typeof result !== "object" || result === null || isCreated(result) || result instanceof Tensor) return result;
   const isOld = readers.has(fn) || result === self || args.includes(result);
   if (!isOld) created(result);
@@ -111,6 +125,20 @@ function callNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readon
     else for (const item of Object.values(result as object)) markOutside(item);
   }
   return result;
+}
+
+/** As `native`; what it asks of a traced value is shown at its place. */
+function askNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
+  try {
+    return native(fn, self, args, site);
+  } catch (error) {
+    if (!(error instanceof UnknownValueError)) throw error;
+    throw run.fail(
+      site,
+      `${showCallee(site)}() needs a value that is only known when the kernel runs`,
+      "sizes, positions in lists and text must be known while tracing",
+    );
+  }
 }
 
 /** Methods that only move values. */
@@ -156,7 +184,21 @@ function callOutside(run: Evaluator, fn: AnyFunction, self: unknown, args: reado
   const unit = classSource(fn) ? undefined : unitOf(fn);
   // without a source to read it runs as it is, and complains by itself where it needs what is not known
   if (!unit) return native(fn, self, args, site);
+  // private names are known to the code of their class alone: it runs, if traced values come to no harm in it
+  if (namesPrivates(unit.source.node) && !needOf(unit.source, self, args, unit.outside))
+    return native(fn, self, args, site);
   return interpretOutside(run, unit, self, args);
+}
+
+const namers = new WeakMap<AnyNode, boolean>();
+
+function namesPrivates(node: AnyNode): boolean {
+  let names = namers.get(node);
+  if (names === undefined) {
+    names = node.type === "PrivateIdentifier" || childrenOf(node).some(namesPrivates);
+    namers.set(node, names);
+  }
+  return names;
 }
 
 /** new callee(...args) */

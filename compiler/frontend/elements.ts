@@ -6,6 +6,7 @@ import { isNode } from "../core/tree.js";
 import * as ops from "../ops/index.js";
 import { fromHost } from "../trace/create.js";
 import { type Operand, Tensor } from "../trace/tensor.js";
+import { enterChoice } from "./chosen.js";
 import {
   asWhole,
   constant,
@@ -17,6 +18,7 @@ import {
   rangeOf,
   toDType,
 } from "./numbers.js";
+import { created } from "./store.js";
 
 /** Elements of a table as they were written, which the tensor holds as f32. */
 const exact = new WeakMap<Tensor, readonly number[]>();
@@ -121,7 +123,10 @@ export function readElements(values: readonly unknown[], index: Tensor): unknown
     ),
   );
   if (items.includes(undefined)) return undefined;
-  return Array.isArray(first) ? items : Object.fromEntries(keys.map((key, i) => [key, items[i]]));
+  const read = created(Array.isArray(first) ? items : Object.fromEntries(keys.map((key, i) => [key, items[i]])));
+  const at = positionOf(index);
+  enterChoice(read, values, (k) => ops.eq(at, constant(k, "i32")));
+  return read;
 }
 
 function readNumbers(values: readonly Numeric[], index: Tensor): unknown {

@@ -15,6 +15,7 @@ import type {
   UpdateExpression,
 } from "acorn";
 import { Tensor } from "../trace/tensor.js";
+import { refresh } from "./aliases.js";
 import { branch, shortCircuit } from "./branches.js";
 import { rowsOf } from "./elements.js";
 import { assignCell, type Evaluator, outerAssignment, type Scope, type Site, Thrown, used } from "./evaluator.js";
@@ -200,11 +201,12 @@ function listOf(run: Evaluator, nodes: readonly (Expression | SpreadElement | nu
 
 function spread(run: Evaluator, node: Expression, scope: Scope): Iterable<unknown> {
   const site: Site = { node, scope };
-  return iterate(used(run, run.evaluate(node, scope), site), site);
+  return iterate(run, used(run, run.evaluate(node, scope), site), site);
 }
 
 /** The elements of what can be iterated. */
-export function iterate(x: unknown, site: Site): Iterable<unknown> {
+export function iterate(run: Evaluator, x: unknown, site: Site): Iterable<unknown> {
+  refresh(run, x, site);
   const pack = x instanceof Tensor ? x : packOf(x);
   if (pack) return pack.ndim > 0 ? rowsOf(pack) : [...pack];
   if (x === null || x === undefined || typeof (x as Iterable<unknown>)[Symbol.iterator] !== "function")
@@ -299,7 +301,7 @@ function placeOf(run: Evaluator, node: MemberExpression, scope: Scope): Place | 
       throw run.fail(
         { node, scope },
         `the private name #${node.property.name} cannot be seen here`,
-        "give the class a method that returns it, or pass the value as an argument",
+        "name the field without #, pass its value as an argument, or use methods of tensors only: x.mul(this.#k)",
       );
     }
     return { object, key: `#${node.property.name}`, hidden };

@@ -1,6 +1,6 @@
 // Merges of what variables and objects hold, location by location.
 import type { Tensor } from "../trace/tensor.js";
-import { buildMerge, type Leaf, type Plan, planMerge } from "./merge.js";
+import { buildMerge, type Leaf, type Make, type Plan, planMerge } from "./merge.js";
 import { Cell, type Contents, type Location } from "./store.js";
 
 /** How the values of a variable, or the contents of an object, become one. */
@@ -29,8 +29,15 @@ export function planLocation(at: Location, versions: readonly unknown[], leaves:
   if (other) throw new Unmergeable(`an array grows or shrinks (${first.length} -> ${other.length})`);
   if (all.some(({ entries }) => !sameEntries(entries, first.entries)))
     throw new Unmergeable(`a ${at.constructor.name} is changed`);
+  if (
+    ArrayBuffer.isView(at) &&
+    all.some(({ keys }) => [...keys].some(([key, x]) => !Object.is(x, first.keys.get(key))))
+  )
+    throw new Unmergeable(`a ${at.constructor.name} is changed`);
   const names = new Set(all.flatMap(({ keys }) => [...keys.keys()]));
   const packed = all.map((x) => x.packed);
+  if (packed.some(Boolean) && !packed.every(Boolean))
+    throw new Unmergeable("elements of different kinds are in an array that is written at traced positions");
   const plan = (values: readonly unknown[]): Plan => planMerge(values, leaves, inLoop);
   const privateNames = new Set(all.flatMap(({ privates }) => [...(privates?.keys() ?? [])]));
   return {
@@ -53,10 +60,10 @@ const sameEntries = (a: readonly unknown[] | undefined, b: readonly unknown[] | 
   (a !== undefined && b !== undefined && a.length === b.length && a.flat().every((x, i) => Object.is(x, b.flat()[i])));
 
 /** What the location holds behind the merge; `results` stand for the leaves. */
-export function buildLocation(plan: LocationPlan, results: readonly Tensor[]): unknown {
-  if (plan.kind === "cell") return buildMerge(plan.plan, results);
+export function buildLocation(plan: LocationPlan, results: readonly Tensor[], make?: Make): unknown {
+  if (plan.kind === "cell") return buildMerge(plan.plan, results, make);
   const build = <K>(plans: ReadonlyMap<K, Plan>): Map<K, unknown> =>
-    new Map([...plans].map(([key, each]) => [key, buildMerge(each, results)]));
+    new Map([...plans].map(([key, each]) => [key, buildMerge(each, results, make)]));
   const contents: Contents = {
     keys: build(plan.keys),
     length: plan.length,

@@ -5,13 +5,15 @@ import { shareCaptures } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { currentTrace, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
+import { forget } from "./aliases.js";
 import { mapEnds, planOrFail, renumber, scalarOf, whereNormal } from "./branches.js";
+import { elementsTensor } from "./elements.js";
 import { type Abrupt, type Completion, type Evaluator, isTraceError, type Site, Thrown } from "./evaluator.js";
 import { throwOnPath } from "./exceptions.js";
 import { buildLocation, type LocationPlan, showPlan } from "./locations.js";
 import { ABSENT, type Leaf, leafOperand, leafResult } from "./merge.js";
 import { affineOf, type Comparison, comparisonOf, constant, isBaseOf } from "./numbers.js";
-import { assign, attempt, Cell, currentOf, inFrame, type Location, setCell } from "./store.js";
+import { assign, attempt, Cell, type Contents, currentOf, inFrame, type Location, setCell } from "./store.js";
 
 /** A loop, whatever its syntax. */
 export interface Loop {
@@ -270,10 +272,23 @@ function roll(run: Evaluator, loop: Loop, site: Site, done: number): Rolled {
 
   const merged = turn.leaves.map((leaf, k) => leafResult(leaf, results[k]!));
   [...slots.values()].forEach(({ at }, i) => void assign(at, buildLocation(turn.plans[i]!, merged)));
+  forgetReplaced(slots);
   return {
     completion: completionOf(left.value, returned.value === ABSENT ? constantReturn : returned.value, ends),
     isMixed: turn.plans.some((plan) => plan.kind === "cell" && plan.plan.kind === "mixed"),
   };
+}
+
+/**
+ * An object that is changed by the name of a variable which the loop also gives other objects: how far it changed before
+ * that is not known. Whoever reads it behind the loop is told.
+ */
+function forgetReplaced(slots: ReadonlyMap<Location, Slot>): void {
+  for (const { at, versions } of slots.values()) {
+    const [first, ...others] = versions as readonly object[];
+    if (!(at instanceof Cell) || !slots.has(first!) || others.every((x) => x === first)) continue;
+    forget(first!);
+  }
 }
 
 /** Traces turns until what they leave behind has the types that they start from. */
@@ -301,11 +316,11 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
       );
     for (const [at, value] of writes) {
       const slot = slots.get(at);
-      if (slot) slot.versions.push(value);
+      const versions = packedAlike(at, [...(slot?.versions ?? [currentOf(at)]), value], trace);
+      if (slot) slot.versions.splice(0, slot.versions.length, ...versions);
       else {
-        const start = currentOf(at);
-        const trial = new Map([[at, { at, versions: [start, value] }]]);
-        if (planAll(run, site, trial).text !== SAME) slots.set(at, { at, versions: [start, value] });
+        const trial = new Map([[at, { at, versions }]]);
+        if (planAll(run, site, trial).text !== SAME) slots.set(at, { at, versions });
       }
     }
     const after = planAll(run, site, slots);
@@ -318,6 +333,17 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
     "what this loop changes has no type that holds from turn to turn",
     "keep each variable a number, or an array of one length",
   );
+}
+
+/** Where the elements of an array are in a tensor behind some turn, they are from the start on. */
+function packedAlike(at: Location, versions: unknown[], trace: Trace): unknown[] {
+  if (at instanceof Cell) return versions;
+  const all = versions as Contents[];
+  if (!all.some((x) => x.packed)) return versions;
+  const pack = (x: Contents): Contents =>
+    x.packed ? x : { ...x, packed: elementsTensor(Array.from({ length: x.length }, (_, i) => x.keys.get(String(i)))) };
+  const last = all.length - 1;
+  return [pack(all[0]!), ...all.slice(1, last).filter((x) => x.packed), recordIn(trace, () => pack(all[last]!))];
 }
 
 const SAME = "same";

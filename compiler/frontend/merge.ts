@@ -43,6 +43,8 @@ export type Plan =
       readonly keys: readonly PropertyKey[];
       readonly items: readonly Plan[];
       readonly like: object;
+      /** The object of each path. */
+      readonly sides: readonly unknown[];
     }
   | { readonly kind: "mixed"; readonly sides: readonly unknown[] };
 
@@ -67,12 +69,15 @@ export function planMerge(values: readonly unknown[], leaves: Leaf[], inLoop = f
     leaves.push({ ...leaf, values });
     return { kind: "leaf", at: leaves.length - 1 };
   }
-  if (there.every(isNode) || areAlike(there)) {
+  // what holds itself cannot be chosen part by part
+  const isWithin = underWay.some((list) => list.length === values.length && list.every((x, i) => x === values[i]));
+  if (!isWithin && (there.every(isNode) || areAlike(there))) {
     const keys = Reflect.ownKeys(first as object).filter((key) => !(Array.isArray(first) && key === "length"));
     const isAlike =
       there.every((x) => Array.isArray(x) === Array.isArray(first) && keysMatch(x as object, keys)) &&
       there.every((x) => !packOf(x));
     if (isAlike) {
+      underWay.push(values);
       const items = keys.map((key) =>
         planMerge(
           values.map((x) => (x === ABSENT ? ABSENT : (x as Record<PropertyKey, unknown>)[key])),
@@ -80,11 +85,15 @@ export function planMerge(values: readonly unknown[], leaves: Leaf[], inLoop = f
           inLoop,
         ),
       );
-      return { kind: "node", keys, items, like: first as object };
+      underWay.pop();
+      return { kind: "node", keys, items, like: first as object, sides: values };
     }
   }
   return { kind: "mixed", sides: there };
 }
+
+/** Objects whose parts are planned. */
+const underWay: (readonly unknown[])[] = [];
 
 /** Objects of one class that the function itself made. */
 function areAlike(values: readonly unknown[]): values is readonly object[] {
@@ -147,8 +156,11 @@ export function leafResult(leaf: Leaf, x: Tensor, isCarried = false): Tensor {
   return isCarried ? asCounter(x, leaf.range) : asWhole(x, leaf.range);
 }
 
+/** Makes the object that stands for `sides`, one for each path. */
+export type Make = (sides: readonly unknown[], build: () => object) => object;
+
 /** The merged value; `results` stand for the leaves. */
-export function buildMerge(plan: Plan, results: readonly Tensor[]): unknown {
+export function buildMerge(plan: Plan, results: readonly Tensor[], make: Make = (_, build) => build()): unknown {
   switch (plan.kind) {
     case "same":
       return plan.value;
@@ -156,18 +168,21 @@ export function buildMerge(plan: Plan, results: readonly Tensor[]): unknown {
       return results[plan.at];
     case "mixed":
       return new Mixed(plan.sides);
-    case "node": {
-      const items = plan.items.map((item) => buildMerge(item, results));
-      if (Array.isArray(plan.like)) {
-        const array: unknown[] = new Array(plan.like.length);
-        plan.keys.forEach((key, i) => void Reflect.set(array, key, items[i]));
-        return created(array);
-      }
-      const object = Object.create(Object.getPrototypeOf(plan.like) as object | null) as Record<PropertyKey, unknown>;
-      plan.keys.forEach((key, i) => void Reflect.set(object, key, items[i]));
-      return created(object);
-    }
+    case "node":
+      return make(plan.sides, () => buildNode(plan, results, make));
   }
+}
+
+function buildNode(plan: Plan & { kind: "node" }, results: readonly Tensor[], make: Make): object {
+  const items = plan.items.map((item) => buildMerge(item, results, make));
+  if (Array.isArray(plan.like)) {
+    const array: unknown[] = new Array(plan.like.length);
+    plan.keys.forEach((key, i) => void Reflect.set(array, key, items[i]));
+    return created(array);
+  }
+  const object = Object.create(Object.getPrototypeOf(plan.like) as object | null) as Record<PropertyKey, unknown>;
+  plan.keys.forEach((key, i) => void Reflect.set(object, key, items[i]));
+  return created(object);
 }
 
 /** `a number on one path, undefined on another` */
@@ -180,10 +195,17 @@ export function showSides(sides: readonly unknown[]): string {
 const allSides = (sides: readonly unknown[]): unknown[] =>
   sides.flatMap((x) => (x instanceof Mixed ? allSides(x.sides) : [x]));
 
+const showObject = (x: object): string => {
+  const keys = Object.keys(x);
+  return keys.length === 0
+    ? "an empty object"
+    : `an object of ${keys.slice(0, 4).join(", ")}${keys.length > 4 ? ", …" : ""}`;
+};
+
 function showKind(x: unknown): string {
   if (x === null || x === undefined) return String(x);
   if (x instanceof Tensor) return x.ndim > 0 ? showAval(x.aval) : x.dtype === "bool" ? "a boolean" : "a number";
   if (Array.isArray(x)) return `an array of ${x.length}`;
-  if (typeof x === "object") return isNode(x) ? "an object" : `a ${x.constructor?.name ?? "object"}`;
+  if (typeof x === "object") return isNode(x) ? showObject(x) : `a ${x.constructor?.name ?? "object"}`;
   return `a ${typeof x}`;
 }

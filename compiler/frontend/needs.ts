@@ -165,7 +165,11 @@ class Finder {
 
   asks(callee: MemberExpression): boolean {
     const name = callee.property.type === "PrivateIdentifier" ? undefined : keyOf(callee.property, callee.computed);
-    return name === undefined || ASKING.has(String(name));
+    if (name === undefined || ASKING.has(String(name))) return true;
+    // a method of arrays that tensors do not have
+    const object = callee.object.type === "Super" ? undefined : this.known(callee.object);
+    const isOfTensor = object !== undefined && object !== "static" && object.value instanceof Tensor;
+    return isOfTensor && !(name in (object.value as Tensor)) && name in Array.prototype;
   }
 
   /** Whether the value is a tensor or a list of such, so that its methods are ours or JavaScript's. */
