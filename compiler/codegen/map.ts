@@ -7,7 +7,7 @@ import type { FusedKernel } from "../ir/kernel.js";
 import { grid } from "../ir/limits.js";
 import { Position } from "../ir/position.js";
 import type { Names } from "../ir/print.js";
-import type { DeviceLimits, Launch } from "../ir/program.js";
+import type { DeviceLimits, Launch, Scratch } from "../ir/program.js";
 import { laneShape } from "../ir/region.js";
 import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { combineAll, elementAll, finishAll, initAll, scratchFor, stateTypes, termsAt } from "./folds.js";
@@ -26,7 +26,7 @@ export function emitMap(kernel: FusedKernel, limits: DeviceLimits, names: Names)
     b.loop(b.u32(terms), initAll(all), (k, state) => combineAll(all, state, elementAll(all, k)));
   const roots = all.length > 0 ? finishAll(all, fold(all[0]!.count)) : undefined;
   store(b, kernel, new Lowering(b, kernel, roots), i);
-  return finishMap(kernel, b, kernel.size, limits, names, {});
+  return finishMap(kernel, b, kernel.part?.count ?? kernel.size, limits, names, {});
 }
 
 /**
@@ -35,9 +35,9 @@ export function emitMap(kernel: FusedKernel, limits: DeviceLimits, names: Names)
  */
 export function emitColumns(kernel: FusedKernel, parts: number, limits: DeviceLimits, names: Names): Launch[] {
   const columns = kernel.size;
-  const types = stateTypes(kernel);
   const scratch = scratchFor(kernel, columns * parts);
-  return [partOfColumns(), foldParts()];
+  const pass = { parts, cells: columns, cellOf: (_b: ScalarBuilder, i: Scalar) => i, scratch };
+  return [partOfColumns(), emitFoldOfParts(kernel, pass, limits, names)];
 
   function partOfColumns(): Launch {
     const b = new ScalarBuilder();
@@ -52,22 +52,39 @@ export function emitColumns(kernel: FusedKernel, parts: number, limits: DeviceLi
     last.forEach((x, k) => void b.store(`state${k}`, cell, x));
     return finishMap(kernel, b, columns * parts, limits, names, { to: scratch });
   }
+}
 
-  function foldParts(): Launch {
-    const b = new ScalarBuilder();
-    const i = b.input("i", "u32");
-    const all = termsAt(kernel, b, i);
-    const last = b.loop(b.u32(parts), initAll(all), (k, state) => {
-      const at = b.add(b.mul(k, b.u32(columns)), i);
-      return combineAll(
-        all,
-        state,
-        types.map((type, t) => b.load(`state${t}`, at, type)),
-      );
-    });
-    store(b, kernel, new Lowering(b, kernel, finishAll(all, last)), i);
-    return finishMap(kernel, b, columns, limits, names, { from: scratch });
-  }
+/** Where partial states lie: those of the result at row-major offset `i` in cell `cellOf(i)` of each part. */
+export interface PartialStates {
+  readonly parts: number;
+  /** Of each part. */
+  readonly cells: number;
+  cellOf(b: ScalarBuilder, i: Scalar): Scalar;
+  readonly scratch: readonly Scratch[];
+}
+
+/** The second of two dispatches: folds the partial states of each result and stores what follows from it. */
+export function emitFoldOfParts(
+  kernel: FusedKernel,
+  { parts, cells, cellOf, scratch }: PartialStates,
+  limits: DeviceLimits,
+  names: Names,
+): Launch {
+  const types = stateTypes(kernel);
+  const b = new ScalarBuilder();
+  const i = b.input("i", "u32");
+  const all = termsAt(kernel, b, i);
+  const cell = cellOf(b, i);
+  const last = b.loop(b.u32(parts), initAll(all), (k, state) => {
+    const at = b.add(b.mul(k, b.u32(cells)), cell);
+    return combineAll(
+      all,
+      state,
+      types.map((type, t) => b.load(`state${t}`, at, type)),
+    );
+  });
+  store(b, kernel, new Lowering(b, kernel, finishAll(all, last)), i);
+  return finishMap(kernel, b, kernel.size, limits, names, { from: scratch });
 }
 
 /** An invocation for every lane of a region, which runs in it; then what follows from its last values. */

@@ -1,16 +1,16 @@
 // Writes and reads of objects that go by several names, of which one stands for another only at times.
 import { branch } from "./branches.js";
-import { choices, stale, standIns } from "./chosen.js";
+import { choices, outdated, standIns } from "./chosen.js";
 import { type Evaluator, isTraceError, type Site } from "./evaluator.js";
 import { Mixed } from "./merge.js";
-import { assign, attempt, type Contents, currentOf, noteObject } from "./store.js";
+import { assign, attempt, type Contents, currentOf, isStale, noteObject } from "./store.js";
 
 /** To be called behind a change of an object: the objects that it stands for change alike where it does. */
 export function changeSides(run: Evaluator, object: object, site: Site, change: (side: object) => void): void {
-  for (const each of standIns.get(object) ?? []) stale.add(each);
+  for (const each of standIns.get(object) ?? []) outdated.add(each);
   const nothing = (): object => ({});
   for (const side of choices.get(object)?.sides ?? []) {
-    const known = stale.has(object);
+    const known = outdated.has(object);
     const changed = (): object => {
       change(side.object);
       return {};
@@ -21,7 +21,7 @@ export function changeSides(run: Evaluator, object: object, site: Site, change: 
       if (!isTraceError(error)) throw error;
       forget(side.object); // an array that grows at times
     }
-    for (const each of standIns.get(side.object) ?? []) if (each !== object || known) stale.add(each);
+    for (const each of standIns.get(side.object) ?? []) if (each !== object || known) outdated.add(each);
   }
 }
 
@@ -32,9 +32,19 @@ export function forget(object: object): void {
   assign(object, { ...contents, keys: new Map<PropertyKey, unknown>(keys) });
 }
 
-/** To be called before an object is read: brings one up to date that stands for others. */
+/**
+ * To be called before an object is used: brings one up to date that stands for others. Throws `TraceError` where it may
+ * have been changed under another name, and nobody knows when.
+ */
 export function refresh(run: Evaluator, object: unknown, site: Site): void {
-  if (typeof object !== "object" || object === null || !stale.has(object)) return;
+  if (typeof object !== "object" || object === null) return;
+  if (isStale(object))
+    throw run.fail(
+      site,
+      "this object is, depending on a traced condition, the same as one that was changed under another name",
+      "change a copy ({ ...x }, [...x]), or choose between the values in the objects rather than between the objects",
+    );
+  if (!outdated.has(object)) return;
   noteObject(object);
   for (const key of Reflect.ownKeys(object)) {
     const property = Reflect.getOwnPropertyDescriptor(object, key)!;

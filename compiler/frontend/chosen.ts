@@ -3,7 +3,7 @@ import * as ops from "../ops/index.js";
 import type { Tensor } from "../trace/tensor.js";
 import type { Make } from "./merge.js";
 import { constant } from "./numbers.js";
-import { isBornSince } from "./store.js";
+import { isBornSince, relate } from "./store.js";
 
 /** The objects that one stands for, and when it does for each; those are left out that nobody else can reach. */
 interface Choice {
@@ -14,7 +14,7 @@ export const choices = new WeakMap<object, Choice>();
 /** Those that stand for an object at times. */
 export const standIns = new WeakMap<object, Set<object>>();
 /** Stand-ins of objects that have changed since; they stay so, whatever is undone. */
-export const stale = new WeakSet<object>();
+export const outdated = new WeakSet<object>();
 
 /** Enters what stands for `sides[k]` where `holds(k)`. Those born since `serial` are known by this name alone. */
 export function enterChoice(
@@ -28,6 +28,11 @@ export function enterChoice(
       ? [{ object, holds: () => holds(k) }]
       : [],
   );
+  // of a choice within a path, when it holds is not known outside of that
+  for (const x of sides) {
+    const behind = [...objectsBehind(x, serial)].filter((object) => !kept.some((side) => side.object === object));
+    if (behind.length > 0) relate(standIn, behind);
+  }
   if (kept.length === 0) return;
   choices.set(standIn, { sides: kept });
   for (const { object } of kept) {
@@ -35,6 +40,19 @@ export function enterChoice(
     standIns.set(object, known.add(standIn));
   }
 }
+
+/** Objects from before `serial` that one born since stands for. */
+function* objectsBehind(x: unknown, serial: number): Generator<object> {
+  if (typeof x !== "object" || x === null || !isBornSince(x, serial)) return;
+  for (const { object } of choices.get(x)?.sides ?? []) {
+    if (isBornSince(object, serial)) yield* objectsBehind(object, serial);
+    else yield object;
+  }
+}
+
+/** Whether `x` stands for `y` at times. */
+export const standsFor = (x: unknown, y: unknown): boolean =>
+  typeof x === "object" && x !== null && (choices.get(x)?.sides.some(({ object }) => object === y) ?? false);
 
 /** Merges of the same objects are one object, under whatever name. `holds(k)`: whether path k is taken. */
 export function chooser(holds: (k: number) => Tensor, serial: number): Make {

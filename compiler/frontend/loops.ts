@@ -3,7 +3,7 @@ import type { Graph } from "../ir/graph.js";
 import * as ops from "../ops/index.js";
 import { shareCaptures } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { currentTrace, Trace } from "../trace/trace.js";
+import { currentTrace, recordedEquations, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
 import { forget } from "./aliases.js";
 import { mapEnds, planOrFail, renumber, scalarOf, whereNormal } from "./branches.js";
@@ -51,6 +51,8 @@ export function boundLoop(most: number): void {
 const UNROLLED = 64;
 /** Known turns in front of a traced one that are rolled with it. */
 const EARLY = 4;
+/** Equations that a loop is unrolled to before it is rolled: nested loops multiply. */
+const EQUATIONS = 2048;
 /** Turns that are unrolled where rolling is impossible. */
 const MOST_UNROLLED = 4096;
 /** Times a turn is traced until the types of what is carried hold. */
@@ -67,12 +69,13 @@ export const runLoop = (run: Evaluator, loop: Loop, site: Site): Completion =>
 
 function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
   const before = currentTrace()!.eqns.length;
-  const emits = (): boolean => currentTrace()!.eqns.length > before;
+  const startedAt = recordedEquations();
   let turns = 0;
   const unroll = (limit: number): Try => {
     for (; ; turns++) {
-      if (turns >= limit && emits()) return { kind: "long" };
-      const tried = attempt(
+      const isHeavy = limit === UNROLLED && recordedEquations() - startedAt > EQUATIONS;
+      if ((turns >= limit || isHeavy) && currentTrace()!.eqns.length > before) return { kind: "long" };
+      const tried = tentative(
         () => oneTurn(loop, turns === 0),
         ({ kind }) => kind !== "traced",
       );
@@ -84,23 +87,23 @@ function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
   const isEarly = (): boolean => turns > 0 && turns <= EARLY;
   let first: Try = isLong
     ? { kind: "long" }
-    : attempt(
+    : tentative(
         () => unroll(UNROLLED),
         ({ kind }) => kind === "done" || (kind === "traced" && !isEarly()),
       );
   if (first.kind === "traced" && isEarly()) {
-    const whole = attempt(
+    const whole = tentative(
       () => rollWhole(run, loop, site),
       (rolled) => rolled !== undefined,
     );
     if (whole) return whole.completion;
     turns = 0;
-    first = attempt(() => unroll(UNROLLED));
+    first = tentative(() => unroll(UNROLLED));
   }
   if (first.kind === "done") return first.completion;
   if (first.kind === "traced") {
     try {
-      return attempt(() => roll(run, loop, site, turns).completion);
+      return tentative(() => roll(run, loop, site, turns).completion);
     } catch (error) {
       const guarded = isTraceError(error) ? attemptGuarded(run, loop, site, turns) : undefined;
       if (!guarded) throw error;
@@ -108,11 +111,11 @@ function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
     }
   }
   try {
-    return attempt(() => roll(run, loop, site, 0).completion);
+    return tentative(() => roll(run, loop, site, 0).completion);
   } catch (error) {
     if (!isTraceError(error)) throw error;
     turns = 0;
-    const again = attempt(
+    const again = tentative(
       () => unroll(MOST_UNROLLED),
       ({ kind }) => kind === "done",
     );
@@ -129,6 +132,21 @@ function rollWhole(run: Evaluator, loop: Loop, site: Site): { readonly completio
   } catch (error) {
     if (isTraceError(error)) return undefined;
     throw error;
+  }
+}
+
+/** Runs `work` and keeps what it changed and recorded, unless it throws or `keep` refuses its result. */
+function tentative<T>(work: () => T, keep: (result: T) => boolean = () => true): T {
+  const trace = currentTrace()!;
+  const mark = trace.mark();
+  let kept = false;
+  try {
+    return attempt(work, (result) => {
+      kept = keep(result);
+      return kept;
+    });
+  } finally {
+    if (!kept) trace.rewind(mark);
   }
 }
 
@@ -168,7 +186,7 @@ function attemptGuarded(
   try {
     return {
       completion: mapEnds(
-        attempt(() => turn(from)),
+        tentative(() => turn(from)),
         afterLoop,
       ),
     };
@@ -271,8 +289,11 @@ function roll(run: Evaluator, loop: Loop, site: Site, done: number): Rolled {
   const results = emit(body, test, starts, known, hasExits, bounds.at(-1)!.most);
 
   const merged = turn.leaves.map((leaf, k) => leafResult(leaf, results[k]!));
-  [...slots.values()].forEach(({ at }, i) => void assign(at, buildLocation(turn.plans[i]!, merged)));
+  const changed = [...slots.values()].map(({ at }, i) => ({ at, plan: turn.plans[i]! }));
+  const [cells, objects] = [true, false].map((isCell) => changed.filter(({ at }) => at instanceof Cell === isCell));
+  for (const { at, plan } of objects!) assign(at, buildLocation(plan, merged));
   forgetReplaced(slots);
+  for (const { at, plan } of cells!) assign(at, buildLocation(plan, merged));
   return {
     completion: completionOf(left.value, returned.value === ABSENT ? constantReturn : returned.value, ends),
     isMixed: turn.plans.some((plan) => plan.kind === "cell" && plan.plan.kind === "mixed"),
@@ -281,13 +302,12 @@ function roll(run: Evaluator, loop: Loop, site: Site, done: number): Rolled {
 
 /**
  * An object that is changed by the name of a variable which the loop also gives other objects: how far it changed before
- * that is not known. Whoever reads it behind the loop is told.
+ * that is not known.
  */
 function forgetReplaced(slots: ReadonlyMap<Location, Slot>): void {
   for (const { at, versions } of slots.values()) {
     const [first, ...others] = versions as readonly object[];
-    if (!(at instanceof Cell) || !slots.has(first!) || others.every((x) => x === first)) continue;
-    forget(first!);
+    if (at instanceof Cell && slots.has(first!) && others.some((x) => x !== first)) forget(first!);
   }
 }
 

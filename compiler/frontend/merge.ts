@@ -15,7 +15,7 @@ import {
   rangeOf,
   toDType,
 } from "./numbers.js";
-import { created, isCreated, packOf } from "./store.js";
+import { created, isCreated, packOf, relate } from "./store.js";
 
 /** A value of different kinds on different paths: an error as soon as it is used. */
 export class Mixed {
@@ -42,8 +42,7 @@ export type Plan =
       readonly kind: "node";
       readonly keys: readonly PropertyKey[];
       readonly items: readonly Plan[];
-      readonly like: object;
-      /** The object of each path. */
+      /** The object of each path, of which it is one. */
       readonly sides: readonly unknown[];
     }
   | { readonly kind: "mixed"; readonly sides: readonly unknown[] };
@@ -86,7 +85,7 @@ export function planMerge(values: readonly unknown[], leaves: Leaf[], inLoop = f
         ),
       );
       underWay.pop();
-      return { kind: "node", keys, items, like: first as object, sides: values };
+      return { kind: "node", keys, items, sides: values };
     }
   }
   return { kind: "mixed", sides: there };
@@ -160,7 +159,7 @@ export function leafResult(leaf: Leaf, x: Tensor, isCarried = false): Tensor {
 export type Make = (sides: readonly unknown[], build: () => object) => object;
 
 /** The merged value; `results` stand for the leaves. */
-export function buildMerge(plan: Plan, results: readonly Tensor[], make: Make = (_, build) => build()): unknown {
+export function buildMerge(plan: Plan, results: readonly Tensor[], make: Make = oneOf): unknown {
   switch (plan.kind) {
     case "same":
       return plan.value;
@@ -175,15 +174,23 @@ export function buildMerge(plan: Plan, results: readonly Tensor[], make: Make = 
 
 function buildNode(plan: Plan & { kind: "node" }, results: readonly Tensor[], make: Make): object {
   const items = plan.items.map((item) => buildMerge(item, results, make));
-  if (Array.isArray(plan.like)) {
-    const array: unknown[] = new Array(plan.like.length);
-    plan.keys.forEach((key, i) => void Reflect.set(array, key, items[i]));
-    return created(array);
-  }
-  const object = Object.create(Object.getPrototypeOf(plan.like) as object | null) as Record<PropertyKey, unknown>;
+  const like = plan.sides.find((x) => x !== ABSENT) as object;
+  const object: object = Array.isArray(like)
+    ? new Array(like.length)
+    : (Object.create(Object.getPrototypeOf(like) as object | null) as object);
   plan.keys.forEach((key, i) => void Reflect.set(object, key, items[i]));
   return created(object);
 }
+
+/** An object that is one of several, nobody knows which: it may be used until one of them changes. */
+const oneOf: Make = (sides, build) => {
+  const object = build();
+  relate(
+    object,
+    sides.filter((x): x is object => x !== ABSENT),
+  );
+  return object;
+};
 
 /** `a number on one path, undefined on another` */
 export function showSides(sides: readonly unknown[]): string {

@@ -3,6 +3,7 @@ import type { BinaryOperator, UnaryOperator } from "acorn";
 import { showAval } from "../core/aval.js";
 import * as ops from "../ops/index.js";
 import { Tensor } from "../trace/tensor.js";
+import { standsFor } from "./chosen.js";
 import { type Evaluator, type Site, used } from "./evaluator.js";
 import {
   addMultiply,
@@ -19,7 +20,7 @@ import {
   toNumber,
   truth,
 } from "./numbers.js";
-import { packOf } from "./store.js";
+import { areRelated, packOf } from "./store.js";
 
 /** x `operator` y. Throws `TraceError` for what has no meaning for a traced value. */
 export function binary(run: Evaluator, operator: BinaryOperator, left: unknown, right: unknown, site: Site): unknown {
@@ -83,6 +84,12 @@ function plain(operator: BinaryOperator, x: unknown, y: unknown, run: Evaluator,
   for (const v of [x, y])
     if (holdsTraced(v) && /^[-+*/%<>]|^\*\*$|^[<>]=$/.test(operator))
       throw run.fail(site, `${operator}: an array of traced values is no number`, "combine its elements one by one");
+  if (/^[!=]==?$/.test(operator) && (areRelated(x, y) || standsFor(x, y) || standsFor(y, x)))
+    throw run.fail(
+      site,
+      `${operator}: whether these are one object depends on a traced condition`,
+      "compare their values",
+    );
   switch (operator) {
     case "==":
       // biome-ignore lint/suspicious/noDoubleEquals: it is what the user wrote

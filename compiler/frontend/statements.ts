@@ -416,7 +416,7 @@ function executeTry(run: Evaluator, node: TryStatement, scope: Scope): Completio
   try {
     end = tryBlock(run, node, scope);
   } catch (error) {
-    if (error instanceof LanewiseError) throw error;
+    if (error instanceof LanewiseError || typeof error === "symbol") throw error;
     const last = finalize();
     if (last) return last;
     throw error;
@@ -431,7 +431,7 @@ function tryBlock(run: Evaluator, node: TryStatement, scope: Scope): Completion 
   try {
     return run.execute(node.block, scope);
   } catch (error) {
-    if (error instanceof LanewiseError) throw error; // what cannot be traced is no business of the program
+    if (error instanceof LanewiseError || typeof error === "symbol") throw error; // what cannot be traced is no business of the program
     const inner = new Scope(scope, scope.activation);
     const { param, body } = node.handler;
     if (param) {

@@ -40,10 +40,47 @@ interface Frame {
   readonly saved: Map<Location, unknown>;
   /** What is older must not be changed: another function is traced inside of this one. */
   readonly isBoundary: boolean;
+  /** Number of objects that were uncertain before. */
+  readonly staleBefore: number;
 }
 
 let serial = 0;
 const frames: Frame[] = [];
+
+/** Objects that may be one and the same, depending on a traced condition: each with the others. */
+const relatives = new WeakMap<object, Set<object>>();
+/** Objects whose contents are uncertain, since a relative was changed, in the order in which they became so. */
+const stale = new Set<object>();
+const staleOrder: object[] = [];
+
+/** Enters `merged` as an object that is one of `sources`. */
+export function relate(merged: object, sources: readonly object[]): void {
+  for (const source of sources) {
+    for (const [x, y] of [
+      [merged, source],
+      [source, merged],
+    ] as const) {
+      const known = relatives.get(x);
+      if (known) known.add(y);
+      else relatives.set(x, new Set([y]));
+    }
+  }
+}
+
+/** Whether two objects may be one. */
+export const areRelated = (x: unknown, y: unknown): boolean =>
+  typeof x === "object" && x !== null && (relatives.get(x)?.has(y as object) ?? false);
+
+/** Whether the object was perhaps changed under another name. */
+export const isStale = (x: object): boolean => stale.has(x);
+
+function spoilRelatives(x: object): void {
+  for (const y of relatives.get(x) ?? []) {
+    if (stale.has(y)) continue;
+    stale.add(y);
+    staleOrder.push(y);
+  }
+}
 
 /** When each object was made that interpreted code made; others are older than everything. */
 const births = new WeakMap<object, number>();
@@ -112,6 +149,7 @@ export function setCell(cell: Cell, value: unknown): void {
 
 /** To be called before an object is changed. */
 export function noteObject(x: object): void {
+  spoilRelatives(x);
   const top = frames.at(-1);
   if (top && (births.get(x) ?? -1) < top.serial && !top.saved.has(x)) top.saved.set(x, contentsOf(x));
 }
@@ -222,12 +260,13 @@ export function inBoundary<T>(work: () => T): T {
 
 function open(isBoundary: boolean): number {
   serial++;
-  frames.push({ serial, saved: new Map(), isBoundary });
+  frames.push({ serial, saved: new Map(), isBoundary, staleBefore: staleOrder.length });
   return frames.length - 1;
 }
 
 function undo(depth: number): void {
   for (const frame of frames.splice(depth).reverse()) {
     for (const [x, value] of frame.saved) restore(x, value);
+    for (const x of staleOrder.splice(frame.staleBefore)) stale.delete(x);
   }
 }

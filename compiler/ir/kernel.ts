@@ -1,5 +1,5 @@
 // Fused kernels: which equations of a Graph run together, what they read and what they store.
-import type { Eqn, Graph, Var } from "./graph.js";
+import type { Atom, Eqn, Graph, Var } from "./graph.js";
 
 /**
  * - map: every element of the results by itself.
@@ -26,8 +26,18 @@ export interface FusedKernel {
   readonly size: number;
   /** Arrays read through the binding of the result that takes their memory, by the array. */
   readonly inPlace?: ReadonlyMap<Var, Var>;
+  /** What alone is stored of the results, where they take the memory of arrays that they are otherwise. */
+  readonly part?: StoredPart;
   /** Why it ends where it ends, for `dump`. */
   readonly why: readonly string[];
+}
+
+/** A run of elements of every result of a kernel, row-major: `count` from `from` on. */
+export interface StoredPart {
+  readonly from: number;
+  readonly count: number;
+  /** For each result, the array that it is otherwise, and the values of these elements. */
+  readonly of: ReadonlyMap<Var, { readonly array: Var; readonly values: Atom }>;
 }
 
 /** A Graph cut into kernels. */

@@ -4,7 +4,7 @@ import { type Shape, sameShape, sizeOf } from "../core/shape.js";
 import { type Atom, type Eqn, type Graph, regionsOf, type Var } from "../ir/graph.js";
 import { baseLimits } from "../ir/limits.js";
 import type { ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
-import { costOf, foldsMuch } from "./cost.js";
+import { bodyCost, foldsMuch } from "./cost.js";
 
 /** Instructions of the body at most. */
 const MAX_BODY = 800;
@@ -29,11 +29,27 @@ function findLocal(eqn: Eqn): boolean {
   return reads <= MAX_READS && bodyCost(eqn) <= MAX_BODY && isLocalWith(eqn, new Set(), false);
 }
 
-function bodyCost({ params }: Eqn): number {
-  const costs = (graph: Graph): number =>
-    graph.eqns.reduce((sum, eqn) => sum + (eqn.op.kind === "region" ? bodyCost(eqn) : costOf(eqn)), 0);
-  return regionsOf(params).reduce((sum, { graph }) => sum + costs(graph), 0);
+const branchesKnown = new WeakMap<Eqn, boolean>();
+
+/** A branch in each lane without loops, which reads its operands where the result is: it can be computed wherever it is needed. */
+export function isBranchInPlace(eqn: Eqn): boolean {
+  let isKnown = branchesKnown.get(eqn);
+  if (isKnown === undefined) {
+    isKnown = eqn.op.kind === "region" && eqn.op.form === "switch" && isLocal(eqn) && findBranch(eqn);
+    branchesKnown.set(eqn, isKnown);
+  }
+  return isKnown;
 }
+
+function findBranch(eqn: Eqn): boolean {
+  const { shape } = eqn.outputs[0]!.aval;
+  const operands = eqn.inputs.filter((x) => x.kind === "var");
+  const isSame = [...operands, ...eqn.outputs].every((x) => sameShape(x.aval.shape, shape));
+  return isSame && !holdsLoop(eqn) && isLocalWith(eqn, new Set(operands), true);
+}
+
+const holdsLoop = ({ op, params }: Eqn): boolean =>
+  (op.kind === "region" && op.form !== "switch") || regionsOf(params).some(({ graph }) => graph.eqns.some(holdsLoop));
 
 /**
  * Values are of two sorts: those in `lane` are known at one position only, that of the lane; all others wherever they

@@ -1,9 +1,10 @@
 // The first half of fusing: which variables are stored in memory, and which are computed wherever they are needed.
 import { sizeOf } from "../core/shape.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
+import type { ScanParams, WhileParams } from "../ir/op.js";
 import type { DeviceLimits } from "../ir/program.js";
-import { costOf, memoryOf, readsInPlace, stateSizeOf, termsOf } from "./cost.js";
-import { isRoot, needsMemory } from "./root.js";
+import { costOf, memoryOf, stateSizeOf, termsOf } from "./cost.js";
+import { isRoot, needsMemory, readsInPlace } from "./root.js";
 
 /** Instructions of one kernel at most: beyond it shaders compile slowly, and some drivers fail. */
 export const MAX_INSTRUCTIONS = 1000;
@@ -193,20 +194,29 @@ function gatherPlaces(v: Var, readers: readonly Eqn[], places: ReadonlyMap<Var, 
       op.kind === "view" && op.oneOperand
         ? size / Math.max(1, sizeOf(out.aval.shape))
         : termsOf(eqn) / (op.kind === "contraction" ? REUSE : 1);
-    for (const [kernel, ats] of places.get(out) ?? []) {
+    const outs = isRoot(eqn) ? [out] : eqn.outputs;
+    for (const [kernel, ats] of outs.flatMap((v) => [...(places.get(v) ?? [])])) {
       const known = own.get(kernel) ?? new Map<string, number>();
       own.set(kernel, known);
       for (const [at, elements] of ats) {
         if (readsInPlace(eqn)) known.set(at, elements);
         else {
           eqn.inputs.forEach((x, k) => {
-            if (x === v) known.set(`${at}/${r}.${k}`, elements * share);
+            if (x === v) known.set(`${at}/${r}.${k}`, elements * (isFirstCarry(eqn, k) ? 1 : share));
           });
         }
       }
     }
   }
   return own;
+}
+
+/** Operand k is what a loop carries first, and is read before it. */
+function isFirstCarry({ op, params, inputs }: Eqn, k: number): boolean {
+  if (op.kind !== "region" || (op.form !== "while" && op.form !== "scan")) return false;
+  const { consts } = params as WhileParams | ScanParams;
+  const end = op.form === "scan" ? consts + (params as ScanParams).carry : inputs.length;
+  return k >= consts && k < end;
 }
 
 /** Instructions from memory to each variable, shared parts counted again, at most MAX_INSTRUCTIONS. */

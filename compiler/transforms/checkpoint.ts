@@ -4,18 +4,9 @@ import { unflatten } from "../core/tree.js";
 import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../frontend/choose.js";
 import { type CheckpointPolicy, checkpointOp, stopGradient as stopped } from "../ops/index.js";
 import { bind, currentTrace } from "../trace/trace.js";
-import {
-  type AnyFunction,
-  type Args,
-  checkFunction,
-  checkOptions,
-  flattenArgs,
-  nameAfter,
-  nameOf,
-  type Result,
-  stageCall,
-} from "./call.js";
+import { checkFunction, checkOptions, flattenArgs, nameAfter, nameOf, stageCall } from "./call.js";
 import { runGraph } from "./run.js";
+import type { AnyFunction, Args, Result } from "./types.js";
 
 export interface CheckpointOptions extends FrontendOptions {
   /**

@@ -7,23 +7,13 @@ import { checkForward } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import type { Staged } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import {
-  type Arg,
-  type Args,
-  checkFunction,
-  checkOptions,
-  type FlatArgs,
-  flattenArgs,
-  leavesLike,
-  nameOf,
-  type Result,
-  stageCall,
-} from "./call.js";
+import { checkFunction, checkOptions, type FlatArgs, flattenArgs, leavesLike, nameOf, stageCall } from "./call.js";
 import { type JvpGraph, jvpGraph } from "./jvp.js";
 import { linearize as takeApart } from "./linearize.js";
 import { observeTransform } from "./observe.js";
 import { runGraph, zeros } from "./run.js";
 import { transposeGraph } from "./transpose.js";
+import type { Arg, Args, Gradient, PrimalArgs, Result } from "./types.js";
 
 export interface JvpOptions extends FrontendOptions {
   /** `fn` returns `[value, aux]`; aux has no tangent and comes third. */
@@ -78,7 +68,7 @@ export function jvp<A extends unknown[], R, const O extends JvpOptions = Record<
 }
 
 /** Cotangents, or tangents, of all arguments. */
-type PerArgument<A extends readonly unknown[]> = { -readonly [K in keyof A]: Result<A[K]> };
+type PerArgument<A extends readonly unknown[]> = { -readonly [K in keyof A]: Gradient<A[K]> };
 
 /**
  * `[f(x), push]`: the value at `primals`, and the linear function that takes a tangent for each argument to the tangent
@@ -112,7 +102,7 @@ export function linearize<A extends unknown[], R>(
  */
 export function vjp<A extends unknown[], R>(
   fn: (...args: A) => R,
-  ...primals: Args<A>
+  ...primals: PrimalArgs<A>
 ): [Result<R>, (ct: Arg<Result<R>>) => PerArgument<A>] {
   const { tree, back } = pullback("vjp", fn, primals, false);
   return [tree, back] as never;
@@ -121,7 +111,7 @@ export function vjp<A extends unknown[], R>(
 /** As `vjp`, of a function that returns `[value, aux]`: `[value, back, aux]`, where aux has no cotangent. */
 export function vjpWithAux<A extends unknown[], V, X>(
   fn: (...args: A) => readonly [V, X],
-  ...primals: Args<A>
+  ...primals: PrimalArgs<A>
 ): [Result<V>, (ct: Arg<Result<V>>) => PerArgument<A>, Result<X>] {
   const { tree, back } = pullback("vjpWithAux", fn, primals, true);
   const [value, aux] = tree as [unknown, unknown];

@@ -6,18 +6,10 @@ import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../f
 import { broadcast, cast, eq, fill, iota, reshape } from "../ops/index.js";
 import { argument } from "../trace/create.js";
 import { Tensor } from "../trace/tensor.js";
-import {
-  type AnyFunction,
-  type Args,
-  callChecked,
-  checkFunction,
-  checkOptions,
-  isLeaf,
-  nameAfter,
-  nameOf,
-} from "./call.js";
+import { callChecked, checkFunction, checkOptions, isLeaf, nameAfter, nameOf } from "./call.js";
 import { jvp, vjp } from "./directional.js";
 import { zeros } from "./run.js";
+import type { AnyFunction, Gradient, PrimalArgs, WithLeaves } from "./types.js";
 import { vmap } from "./vmap.js";
 
 export interface JacobianOptions extends FrontendOptions {
@@ -25,18 +17,23 @@ export interface JacobianOptions extends FrontendOptions {
   readonly argnums?: number;
 }
 
+type At<O> = O extends { readonly argnums: infer N extends number } ? N : 0;
+
 /**
  * A tree with, at each leaf of the result, the structure of the argument; each leaf of that has the shape of the result
  * followed by the shape of the argument. For one tensor in and one out it is one tensor.
  */
-// biome-ignore lint/suspicious/noExplicitAny: its structure is the product of two structures
-type Jacobian = any;
+type Jacobian<A extends readonly unknown[], R, O> = WithLeaves<R, Gradient<A[At<O>]>>;
+
+/** For each leaf of the result and each of the argument, the structure of the argument again. */
+type Hessian<A extends readonly unknown[], R, O> = WithLeaves<R, WithLeaves<Gradient<A[At<O>]>, Gradient<A[At<O>]>>>;
 
 /** Jacobian by forward mode: one pass per element of the argument. For functions with few inputs. */
-export function jacfwd<A extends unknown[], R>(
+export function jacfwd<A extends unknown[], R, const O extends JacobianOptions = Record<never, never>>(
   fn: (...args: A) => R,
-  options: JacobianOptions = {},
-): (...args: Args<A>) => Jacobian {
+  options?: O,
+): (...args: PrimalArgs<A, At<O>>) => Jacobian<A, R, O>;
+export function jacfwd(fn: unknown, options: JacobianOptions = {}): (...args: unknown[]) => unknown {
   return jacobian("jacfwd", checkFunction("jacfwd", fn, frontendOptions("jacfwd", options)), options, (f, x) => {
     const columns = x.leaves.map((leaf, k) => {
       const along = (dx: Tensor): unknown => {
@@ -62,10 +59,11 @@ export function jacfwd<A extends unknown[], R>(
 }
 
 /** Jacobian by reverse mode: one pass per element of the result. For functions with few outputs. */
-export function jacrev<A extends unknown[], R>(
+export function jacrev<A extends unknown[], R, const O extends JacobianOptions = Record<never, never>>(
   fn: (...args: A) => R,
-  options: JacobianOptions = {},
-): (...args: Args<A>) => Jacobian {
+  options?: O,
+): (...args: PrimalArgs<A, At<O>>) => Jacobian<A, R, O>;
+export function jacrev(fn: unknown, options: JacobianOptions = {}): (...args: unknown[]) => unknown {
   return jacobian("jacrev", checkFunction("jacrev", fn, frontendOptions("jacrev", options)), options, (f, x) => {
     const [value, back] = vjp(f, unflatten(x.def, x.leaves)) as [unknown, (ct: unknown) => unknown[]];
     const out = flatten(value, isTensor);
@@ -89,14 +87,13 @@ export function jacrev<A extends unknown[], R>(
 }
 
 /** Matrix of second derivatives of a function with a scalar result: forward over reverse mode. */
-export function hessian<A extends unknown[], R>(
+export function hessian<A extends unknown[], R, const O extends JacobianOptions = Record<never, never>>(
   fn: (...args: A) => R,
-  options: JacobianOptions = {},
-): (...args: Args<A>) => Jacobian {
+  options?: O,
+): (...args: PrimalArgs<A, At<O>>) => Hessian<A, R, O>;
+export function hessian(fn: unknown, options: JacobianOptions = {}): (...args: unknown[]) => unknown {
   const { argnums } = options;
-  return jacfwd(jacrev(fn, options) as never, argnums === undefined ? {} : { argnums }) as (
-    ...args: Args<A>
-  ) => Jacobian;
+  return jacfwd(jacrev(checkFunction("hessian", fn), options), argnums === undefined ? {} : { argnums });
 }
 
 /** The chosen argument as tensors. */

@@ -25,6 +25,7 @@ const base = {
   ulp: 0,
   batch: () => [],
   jvp: () => ({ results: [], tangents: [] }),
+  widen: () => ({ inputs: [], params: {} }),
 } as const;
 
 const scanOp: RegionOp = {

@@ -17,11 +17,13 @@ import {
   fixpoint,
   flip,
   graphOf,
+  insertBehind,
   instantiate,
   keep,
   parted,
   readInputs,
   strong,
+  takeAsConsts,
   typesOf,
   withOutputs,
   zerosOf,
@@ -194,6 +196,11 @@ export const scanOp: RegionOp = register<RegionOp>({
         carry: count(carried),
       },
     };
+  },
+  widen({ inputs, params }, [body], more) {
+    const { consts } = params as ScanParams;
+    const wider = { body: takeAsConsts(body!, consts, more.length), consts: consts + more.length };
+    return { inputs: insertBehind(inputs, consts, more), params: { ...params, ...wider } };
   },
   samples: scanSamples,
   ulp: 16,

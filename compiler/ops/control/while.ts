@@ -17,10 +17,12 @@ import {
   checkTypes,
   fixpoint,
   flip,
+  insertBehind,
   keep,
   parted,
   readInputs,
   strong,
+  takeAsConsts,
   typesOf,
   withOutputs,
   zerosOf,
@@ -211,6 +213,19 @@ const whileOp: RegionOp = register<RegionOp>({
         consts: kept.slice(0, consts).filter(Boolean).length,
         ...(lane ? { lane: pruned(lane), laneAxes: keep(laneAxes!, kept) } : {}),
       },
+    };
+  },
+  bodies(params) {
+    const { cond, body, lane } = params as WhileParams & Partial<WhileLanes>;
+    return lane ? [cond, body, lane] : [cond, body];
+  },
+  widen({ inputs, params }, graphs, more) {
+    const { consts, laneAxes } = params as WhileParams & Partial<WhileLanes>;
+    const [cond, body, lane] = graphs.map((graph) => takeAsConsts(graph, consts, more.length));
+    const lanes = lane ? { lane, laneAxes: [...laneAxes!, ...more.map(() => [])] } : {};
+    return {
+      inputs: insertBehind(inputs, consts, more),
+      params: { ...params, cond, body, ...lanes, consts: consts + more.length },
     };
   },
   samples: whileSamples,
