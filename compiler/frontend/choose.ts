@@ -7,7 +7,10 @@ import { Tensor } from "../trace/tensor.js";
 import { capturedScope } from "./captured.js";
 import { interpret, isInterpreted } from "./interpreter.js";
 import { checkHazards } from "./lint.js";
+import { withinBound } from "./loops.js";
+import { numberFunctions } from "./math.js";
 import { needOf } from "./needs.js";
+import { isNumeric } from "./numbers.js";
 import { isOurs } from "./ours.js";
 import { type AnyFunction, functionSource } from "./source.js";
 
@@ -49,8 +52,16 @@ export function callTracedFunction(
   args: readonly unknown[],
   options: FrontendOptions = {},
 ): unknown {
-  if (isInterpreted(fn) || isOurs(fn)) return Reflect.apply(fn, self, args);
-  const { frontend = "auto" } = options;
+  const { frontend = "auto", maxSteps } = options;
+  // a closure of interpreted code is under the bounds of the code around it, unless it has its own
+  if (isInterpreted(fn))
+    return maxSteps === undefined
+      ? Reflect.apply(fn, self, args)
+      : withinBound(maxSteps, () => Reflect.apply(fn, self, args) as unknown);
+  if (isOurs(fn)) return Reflect.apply(fn, self, args);
+  const math = numberFunctions.get(fn);
+  if (math && args.every(isNumeric))
+    return math(args, (message) => new TraceError(`${fn.name}: ${message}${hereText()}`));
   const source = functionSource(fn);
   if (frontend === "trace" || !source) {
     if (frontend === "source")

@@ -7,6 +7,7 @@ import { currentTrace, recordedEquations, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
 import { mapEnds, planOrFail, renumber, scalarOf, whereNormal } from "./branches.js";
 import { type Abrupt, type Completion, type Evaluator, isTraceError, type Site, Thrown } from "./evaluator.js";
+import { throwOnPath } from "./exceptions.js";
 import { buildLocation, type LocationPlan, showPlan } from "./locations.js";
 import { ABSENT, type Leaf, leafOperand, leafResult, linkBuilt } from "./merge.js";
 import { affineOf, type Comparison, comparisonOf, constant, isBaseOf } from "./numbers.js";
@@ -328,11 +329,7 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
           work();
         } catch (error) {
           if (!(error instanceof Thrown)) throw error;
-          throw run.fail(
-            error.site,
-            "throw under a traced condition",
-            "a kernel cannot throw: return NaN or an error code",
-          );
+          throw throwOnPath(run, error);
         }
       }),
     );
