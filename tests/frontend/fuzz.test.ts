@@ -35,7 +35,10 @@ describe("small programs that were once wrong", () => {
     ],
     ["&& of a condition and a number, as a condition", "(x, y) => (x > 0 && y) && 3 ? 1 : 2"],
     ["&& of a condition and a number, in arithmetic", "(x, y) => (x > 0 && y) + (y < 0 || x) * 2"],
-    ["a boolean is no integer", "(x) => (Number.isInteger(x > 0) || Number.isFinite(x > 0) ? 1 : isFinite(x > 0) ? 2 : 3)"],
+    [
+      "a boolean is no integer",
+      "(x) => (Number.isInteger(x > 0) || Number.isFinite(x > 0) ? 1 : isFinite(x > 0) ? 2 : 3)",
+    ],
   ])("%s", (_name, text) => {
     expect(verdictOn(functionsOf([text])[0]!, argumentsOf(1, INPUTS))).toEqual({ kind: "equal" });
   });
