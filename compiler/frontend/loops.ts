@@ -29,12 +29,17 @@ export interface Loop {
   readonly length?: number;
 }
 
-/** Most turns of the loops under way, by the user's word: for each loop, and for all. */
-const bounds: { most: number | undefined }[] = [{ most: undefined }];
+/** Most turns by the user's word: of all loops, and of the innermost one under way. */
+interface Bound {
+  readonly all: number | undefined;
+  most: number | undefined;
+}
+const bounds: Bound[] = [{ all: undefined, most: undefined }];
 
-/** Runs `work`, in which loops turn at most so often where that is not known otherwise. */
+/** Runs `work`, in which loops turn at most so often where that is not known otherwise; undefined: as outside. */
 export function withinBound<T>(most: number | undefined, work: () => T): T {
-  bounds.push({ most });
+  const all = most ?? bounds.at(-1)!.all;
+  bounds.push({ all, most: all });
   try {
     return work();
   } finally {
@@ -65,7 +70,7 @@ const afterLoop = (end: Abrupt | undefined): Abrupt | undefined => (isOwnBreak(e
 
 /** Interprets a loop. */
 export const runLoop = (run: Evaluator, loop: Loop, site: Site): Completion =>
-  withinBound(bounds.at(-1)!.most, () => runWithinBound(run, loop, site));
+  withinBound(undefined, () => runWithinBound(run, loop, site));
 
 function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
   const before = currentTrace()!.eqns.length;
