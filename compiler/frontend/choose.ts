@@ -54,10 +54,7 @@ export function callTracedFunction(
 ): unknown {
   const { frontend = "auto", maxSteps } = options;
   // a closure of interpreted code is under the bounds of the code around it, unless it has its own
-  if (isInterpreted(fn))
-    return maxSteps === undefined
-      ? Reflect.apply(fn, self, args)
-      : withinBound(maxSteps, () => Reflect.apply(fn, self, args) as unknown);
+  if (isInterpreted(fn)) return withinBound(maxSteps, () => Reflect.apply(fn, self, args) as unknown);
   if (isOurs(fn)) return Reflect.apply(fn, self, args);
   const math = numberFunctions.get(fn);
   if (math && args.every(isNumeric))
@@ -69,11 +66,11 @@ export function callTracedFunction(
         `${fn.name || "this function"} has no source to interpret: it is native, bound, a class or a proxy\n  give a function or arrow function of your own, e.g. (x) => f(x)${hereText()}`,
       );
     if (source) checkHazards(fn, { traced: (i, path) => entryAt(args[i], path) instanceof Tensor });
-    return atPlace(undefined, () => Reflect.apply(fn, self, args));
+    return atPlace(undefined, () => withinBound(maxSteps, () => Reflect.apply(fn, self, args)));
   }
   const scope = capturedScope(fn, options.scope);
   if (frontend === "auto" && !needOf(source, self, args, scope))
-    return atPlace(undefined, () => Reflect.apply(fn, self, args));
+    return atPlace(undefined, () => withinBound(maxSteps, () => Reflect.apply(fn, self, args)));
   return interpret(fn, self, args, options);
 }
 

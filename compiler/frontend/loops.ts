@@ -44,9 +44,9 @@ interface Bound {
 }
 const bounds: Bound[] = [{ all: undefined, own: undefined }];
 
-/** Runs `work`, in which loops turn at most so often where that is not known otherwise. */
+/** Runs `work`, in which loops turn at most so often where that is not known otherwise; undefined: as outside. */
 export function withinBound<T>(all: number | undefined, work: () => T): T {
-  bounds.push({ all, own: undefined });
+  bounds.push({ all: all ?? bounds.at(-1)!.all, own: undefined });
   try {
     return work();
   } finally {
@@ -77,7 +77,7 @@ const afterLoop = (end: Abrupt | undefined): Abrupt | undefined => (isOwnBreak(e
 
 /** Interprets a loop. */
 export const runLoop = (run: Evaluator, loop: Loop, site: Site): Completion =>
-  withinBound(bounds.at(-1)!.all, () => runWithinBound(run, loop, site));
+  withinBound(undefined, () => runWithinBound(run, loop, site));
 
 function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
   const before = currentTrace()!.eqns.length;

@@ -49,7 +49,13 @@ async function judge(mutant?: FrontendMutant): Promise<string | undefined> {
   });
   const { status, stdout, stderr } = spawnSync(process.execPath, [outfile], { encoding: "utf8", timeout: 120_000 });
   if (status === 0) return undefined;
-  return status === null ? "does not end" : (stdout || stderr).trim().split("\n").find((line) => !line.startsWith("node:"))!.slice(0, 120);
+  return status === null
+    ? "does not end"
+    : (stdout || stderr)
+        .trim()
+        .split("\n")
+        .find((line) => !line.startsWith("node:"))!
+        .slice(0, 120);
 }
 
 const sound = await judge();
