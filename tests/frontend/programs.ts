@@ -17,6 +17,14 @@ export const equalPrograms: readonly Program[] = [
     "(x) => { let s = 0; for (let i = 3; i < 140; i += 2) s += x + i; for (let i = 200; i >= 3; i -= 2) s += x * i; for (let i = 150; i > 2; i -= 2) s -= x; for (let i = 1; i <= 301; i += 3) s += i * x; for (let i = 70; i !== 0; i--) s += x; for (let i = 0; 100 > i; i++) s += x; return s; }",
   ],
   [
+    "a break that is known",
+    "(x) => { let s = 0; for (let i = 0; i < 5; i++) { if (i === 2) break; s += x; } return s; }",
+  ],
+  [
+    "continue of the loop around, by its label",
+    "(x, y) => { let s = 0; a: for (let i = 0; i < 3; i++) { for (let j = 0; j < 3; j++) { if (x > j) continue a; if (y > i) break a; s += 1; } s += 10; } return s; }",
+  ],
+  [
     "finally behind every way out",
     "(x) => { let s = 0; for (let i = 0; i < 3; i++) { try { if (x > i) continue; s += 1; } finally { s += 10; } } return s; }",
   ],
