@@ -34,7 +34,8 @@ export { type Gradients, type GradOptions, grad, valueAndGrad } from "./compiler
 export { hessian, type JacobianOptions, jacfwd, jacrev } from "./compiler/transforms/jacobian.js";
 // For tools, such as `lanewise dump`: not for programs, and not held stable between versions.
 export type { TransformEvent } from "./compiler/transforms/observe.js";
-export { type Axes, type InAxes, type VmapOptions, vmap } from "./compiler/transforms/vmap.js";
+export type { Axes, InAxes } from "./compiler/transforms/types.js";
+export { type VmapOptions, vmap } from "./compiler/transforms/vmap.js";
 export * from "./library/control/index.js";
 export { type ConvOptions, type ConvTransposeOptions, conv, convTranspose } from "./library/conv.js";
 export type {

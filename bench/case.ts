@@ -1,6 +1,7 @@
 // A case: a piece of work, and ways of doing it on one adapter with the inputs already there.
 import type { ByHand } from "./by-hand.js";
 import type { Contestant } from "./contestant.js";
+import type { Jax } from "./jax.js";
 
 /** A piece of work, and ways of doing it. */
 export interface Case {
@@ -14,6 +15,10 @@ export interface Case {
   readonly repeats: number;
   /** How far results may be apart, relative to the largest element. */
   readonly tolerance: number;
+  /** Share of the elements that may be farther apart: where a rounding decides. Default 0. */
+  readonly strays?: number;
+  /** Wants JAX on the CPU beside it. */
+  readonly usesJax?: boolean;
   contestants(machine: Machine): readonly Contestant[];
 }
 
@@ -21,6 +26,8 @@ export interface Case {
 export interface Machine {
   /** Undefined on the CPU, where there is nothing to write by hand. */
   readonly byHand: ByHand | undefined;
+  /** Undefined where there is no JAX. */
+  readonly jax: Jax | undefined;
   readonly isSoftware: boolean;
   /** Sizes of an eighth or so, to try the bench itself. */
   readonly isQuick: boolean;

@@ -1,6 +1,6 @@
-// lanewise beside @jax-js/jax and beside WebGPU calls written by hand, on one adapter.
+// lanewise beside @jax-js/jax and beside WebGPU calls written by hand, on one adapter; loops also beside JAX on the CPU.
 //
-//   npm run bench -- [--only NAME] [--quick] [--json FILE]
+//   npm run bench -- [--only NAME] [--quick] [--json FILE] [--python EXE]
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { currentDevice } from "lanewise";
@@ -9,9 +9,12 @@ import type { Machine } from "./case.js";
 import { convForward, convGradient } from "./cases/conv.js";
 import { convolution } from "./cases/convolution.js";
 import { chain, functions } from "./cases/elementwise.js";
+import { ensemble, smallEnsemble } from "./cases/ensemble.js";
 import { matmul } from "./cases/matmul.js";
 import { call, callAndRead, callsInARow, eager } from "./cases/overhead.js";
+import { collatzCase, mandelbrotCase } from "./cases/plain-js.js";
 import { rows, sum } from "./cases/sum.js";
+import { Jax } from "./jax.js";
 import { openJaxJs } from "./jax-js.js";
 import { type MeasuredCase, measure } from "./measure.js";
 import { showCase, showRatios } from "./report.js";
@@ -25,6 +28,10 @@ const cases = [
   matmul,
   convForward,
   convGradient,
+  mandelbrotCase,
+  collatzCase,
+  ensemble,
+  smallEnsemble,
   call,
   callsInARow,
   callAndRead,
@@ -37,6 +44,7 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "9" },
     quick: { type: "boolean", default: false },
     json: { type: "string" },
+    python: { type: "string", default: "python3" },
     help: { type: "boolean", short: "h", default: false },
   },
 });
@@ -47,6 +55,7 @@ if (options.help) {
   --rounds N    how often each is timed; the median counts (default: ${options.rounds})
   --quick       small sizes and 3 rounds, to try the bench itself
   --json FILE   writes all times and counts
+  --python EXE  a Python with JAX, for the loops in plain JavaScript (default: ${options.python})
 
 LANEWISE_DEVICE=cpu compares our CPU with jax-js's WebAssembly.`);
   process.exit(0);
@@ -57,10 +66,13 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+const chosen = cases.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
+
 const device = await currentDevice();
 await openJaxJs(device.kind);
 const machine: Machine = {
   byHand: device.kind === "gpu" ? await ByHand.open() : undefined,
+  jax: chosen.some(({ usesJax }) => usesJax) ? await Jax.open(options.python) : undefined,
   isSoftware: device.isSoftware,
   isQuick: options.quick,
 };
@@ -70,8 +82,7 @@ console.log(
 );
 
 const measured: MeasuredCase[] = [];
-for (const work of cases) {
-  if (options.only.length > 0 && !options.only.includes(work.name)) continue;
+for (const work of chosen) {
   const result = await measure(work, machine, rounds);
   measured.push(result);
   console.log(`${showCase(result)}\n`);

@@ -7,6 +7,7 @@ export function showCase({ name, title, contestants }: MeasuredCase): string {
     "": (measured) => measured.name,
     "per call": ({ ms }) => showTime(ms),
     fastest: (measured) => showTime(fastest(measured)),
+    "CPU time": ({ cpuMs }) => showTime(cpuMs),
     kernels: ({ counts }) => counts.dispatches,
     submits: ({ counts }) => counts.submits,
     "bind groups": ({ counts }) => counts.bindGroups,
@@ -34,7 +35,10 @@ export function showRatios(cases: readonly MeasuredCase[]): string {
 
 const fastest = ({ rounds }: Measured): number => Math.min(...rounds);
 
-const showTime = (ms: number): string => (ms >= 1 ? `${ms.toPrecision(3)} ms` : `${(ms * 1000).toPrecision(3)} µs`);
+function showTime(ms: number): string {
+  if (ms < 1) return `${(ms * 1000).toPrecision(3)} µs`;
+  return `${ms < 1000 ? ms.toPrecision(3) : Math.round(ms)} ms`;
+}
 
 /** The first column is text, the others are numbers. */
 function showTable(head: readonly string[], lines: readonly (readonly string[])[]): string {

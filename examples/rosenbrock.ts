@@ -20,7 +20,7 @@ heading("At the lowest point, in two dimensions");
 
 const lowest = tensor([1, 1]);
 await check("gradient", grad(rosenbrock)(lowest), [0, 0]);
-await check("Hessian", hessian(rosenbrock)(lowest) as Tensor, [
+await check("Hessian", hessian(rosenbrock)(lowest), [
   [802, -400],
   [-400, 200],
 ]);
@@ -36,7 +36,7 @@ const rows = Array.from({ length: COUNT }, (_, k) => [...samples.subarray(k * SI
 const gradients = jit(vmap(grad(rosenbrock)));
 const hessians = jit(vmap(hessian(rosenbrock)));
 await checkAll("gradients, beside the formula", gradients(points), rows.flatMap(gradientOf), 1e-6);
-await checkAll("Hessians, beside the formula", hessians(points) as Tensor, rows.flatMap(hessianOf), 1e-6);
+await checkAll("Hessians, beside the formula", hessians(points), rows.flatMap(hessianOf), 1e-6);
 const { kernels: hessianKernels } = hessians.lower(points);
 console.log(`All the Hessians are one call, of ${hessianKernels.length} kernels.`);
 
@@ -48,7 +48,7 @@ const lengths = tensor([...Array.from({ length: 12 }, (_, k) => 2 ** -k), 0]);
 /** One step from x, downhill whatever the curvature there. f32[2] -> f32[2] */
 function newtonStep(x: Tensor): Tensor {
   const slope = grad(rosenbrock)(x);
-  const curvature = hessian(rosenbrock)(x) as Tensor;
+  const curvature = hessian(rosenbrock)(x);
   const [a, b, c] = [curvature.at(0, 0), curvature.at(0, 1), curvature.at(1, 1)];
 
   // where the smaller eigenvalue of [[a, b], [b, c]] is below 1, the diagonal is raised until it is 1

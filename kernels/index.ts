@@ -9,6 +9,7 @@ export const templates = {
   map: read("map"),
   "reduce-row": read("reduce-row"),
   matmul: read("matmul"),
+  skinny: read("skinny"),
   cumulative: read("cumulative"),
   "cumulative-rows": read("cumulative-rows"),
   "sort-tile": read("sort-tile"),

@@ -6,6 +6,7 @@ import type { TensorLike } from "../compiler/trace/create.js";
 import { hereText } from "../compiler/trace/here.js";
 import { Tensor } from "../compiler/trace/tensor.js";
 import * as np from "./numpy/index.js";
+import { checkNoMore } from "./numpy/options.js";
 import { update, withValue } from "./numpy/update.js";
 
 /** Methods of a tensor. Those named as in numpy do the same as the functions. */
@@ -115,8 +116,11 @@ declare module "../compiler/trace/tensor.js" {
 }
 
 /** A list given as one array or as arguments. */
-const listed = (args: readonly number[] | readonly [readonly number[]]): readonly number[] =>
-  (Array.isArray(args[0]) ? args[0] : args) as readonly number[];
+function listed(name: string, args: readonly number[] | readonly [readonly number[]]): readonly number[] {
+  if (!Array.isArray(args[0])) return args as readonly number[];
+  checkNoMore(name, args.slice(1), `x.${name}([2, 3])`);
+  return args[0];
+}
 
 type Entries = {
   readonly [K in Exclude<keyof Methods, "T" | "update" | typeof Symbol.iterator>]: (
@@ -190,9 +194,9 @@ const methods: Entries = {
   percentile: np.percentile,
   dot: np.dot,
   matmul: np.matmul,
-  reshape: (x, ...shape) => np.reshape(x, listed(shape)),
+  reshape: (x, ...shape) => np.reshape(x, listed("reshape", shape)),
   ravel: np.ravel,
-  transpose: (x, ...axes) => np.transpose(x, axes.length === 0 ? undefined : listed(axes)),
+  transpose: (x, ...axes) => np.transpose(x, axes.length === 0 ? undefined : listed("transpose", axes)),
   moveAxis: np.moveAxis,
   swapAxes: np.swapAxes,
   expandDims: np.expandDims,

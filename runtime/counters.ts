@@ -1,4 +1,5 @@
 // Counters of what the runtime did: for tests, benchmarks and people who look for waste.
+import { copies } from "../compiler/trace/copies.js";
 
 /** Totals since the process started, over all devices; `liveBytes` and `pooledBytes` are as of now. */
 export interface Counters {
@@ -16,6 +17,12 @@ export interface Counters {
   readonly bytesDonated: number;
   /** Donated arrays that a result could not take the memory of, since something else still needed it. */
   readonly donationsKept: number;
+  /** Parameters and states of several models that were put into one array, to be batched. */
+  readonly arraysStacked: number;
+  /** Such arrays that entries were gathered of, for some of the models or another order. */
+  readonly arraysGathered: number;
+  /** Entries of such arrays that were copied out, to be read or kept by themselves. */
+  readonly entriesCopied: number;
   /** Forced collections of garbage. */
   readonly collections: number;
   /** Bytes of arrays that are in use: results, those of work still queued, and copies of host arrays on a device. */
@@ -26,8 +33,8 @@ export interface Counters {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** The running totals. The runtime alone writes them. */
-export const tally: Mutable<Counters> = {
+/** The running totals. The runtime alone writes them; tracing counts the copies. */
+export const tally: Mutable<Omit<Counters, keyof typeof copies>> = {
   dispatches: 0,
   submits: 0,
   passes: 0,
@@ -46,7 +53,7 @@ export const tally: Mutable<Counters> = {
 };
 
 /** The totals as of now. */
-export const counters = (): Counters => ({ ...tally });
+export const counters = (): Counters => ({ ...tally, ...copies });
 
 /** What has been added since `before`; the bytes may have become less. */
 export function countersSince(before: Counters): Counters {

@@ -10,8 +10,6 @@ import { type Operand, type Row, Tensor } from "../compiler/trace/tensor.js";
 import { currentTrace, untraced } from "../compiler/trace/trace.js";
 import type { Variable } from "../compiler/trace/variable.js";
 import {
-  type AnyFunction,
-  type Args,
   argumentName,
   checkFunction,
   checkOptions,
@@ -21,10 +19,10 @@ import {
   flattenArgs,
   nameAfter,
   nameOf,
-  type Result,
   stageCall,
 } from "../compiler/transforms/call.js";
 import { runGraph } from "../compiler/transforms/run.js";
+import type { AnyFunction, Args, Result } from "../compiler/transforms/types.js";
 import { type Lowered, lowerGraph } from "./lower.js";
 import { Lru } from "./lru.js";
 import { RETRACES, RetraceWatch, type Signature, type StaticArgument } from "./retrace.js";
@@ -79,7 +77,7 @@ interface Prepared {
 }
 
 /** The variables that were read have their elements where they had them then. */
-function areInPlace({ rowsRead }: Entry): boolean {
+function areInPlace({ rowsRead }: Pick<Entry, "rowsRead">): boolean {
   for (const [x, row] of rowsRead) if (x.row?.of !== row?.of || x.row?.index !== row?.index) return false;
   return true;
 }
@@ -137,7 +135,10 @@ export function jit(fn: unknown, options: JitOptions = {}): Jitted<unknown[], un
     let entry = cache.get(key);
     if (entry && !areInPlace(entry)) entry = undefined;
     if (!entry) {
-      const { graph, captures, rest, writes, rowsRead } = stageCall("jit", target, flat, fixed, true);
+      let staged = stageCall("jit", target, flat, fixed, true);
+      // it read what it moved into stacks later on; now they are where they stay
+      if (!areInPlace(staged)) staged = stageCall("jit", target, flat, fixed, true);
+      const { graph, captures, rest, writes, rowsRead } = staged;
       const names = flat.leaves.map((_, i) => flat.name(i));
       entry = {
         graph,

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PNG } from "pngjs";
 import { afterAll, describe, expect, test } from "vitest";
+import { readIdx } from "../examples/support/idx.js";
 import { gpuTest } from "./support/gpu.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -73,7 +74,10 @@ const checked: Readonly<Record<string, readonly [cpu: number, gpu: number]>> = {
   maml: [3, 3],
   "per-example-gradients": [14, 15],
   "neural-ode": [6, 6],
-  "lenet-ensemble": [4, 4],
+  "dense-module": [10, 10],
+  "black-scholes": [7, 7],
+  "newton-roots": [5, 5],
+  "option-price": [5, 5],
 };
 
 describe.each(Object.entries(checked))("%s", (name, [cpu, gpu]) => {
@@ -90,12 +94,120 @@ describe.each(Object.entries(checked))("%s", (name, [cpu, gpu]) => {
   gpuTest("is right on the GPU", () => check("gpu", gpu), TIMEOUT_MS);
 });
 
-describe("image-filters", () => {
-  const sizeOf = (path: string): readonly [number, number] => {
-    const { width, height } = PNG.sync.read(readFileSync(path));
-    return [width, height];
+const sizeOf = (path: string): readonly [number, number] => {
+  const { width, height } = PNG.sync.read(readFileSync(path));
+  return [width, height];
+};
+
+describe("mandelbrot", () => {
+  const check = (device: "gpu" | "cpu"): void => {
+    const picture = join(folder, device, "mandelbrot.png");
+    const { status, stdout, all } = runScript("examples/mandelbrot.ts", device, ["--size", "90x60", "--out", picture]);
+    expect(status, all).toBe(0);
+    expect(stdout.match(/✓/g)).toHaveLength(2);
+    expect(stdout).toMatch(/^ *loop \{.*\n(.*\n)+ *if \(!\(.+\)\) \{ break; \}/m);
+    expect(sizeOf(picture)).toEqual([90, 60]);
   };
 
+  test("draws its picture with one kernel on the CPU", () => check("cpu"), TIMEOUT_MS);
+
+  gpuTest("draws its picture with one kernel on the GPU", () => check("gpu"), TIMEOUT_MS);
+
+  test("says what is wrong with its options", () => {
+    const { status, all } = runScript("examples/mandelbrot.ts", "cpu", ["--size", "1x60"]);
+    expect(all).toContain("two numbers from 2 are wanted");
+    expect(status).toBe(2);
+  });
+});
+
+describe("trojans", () => {
+  const check = (device: "gpu" | "cpu", side: string): void => {
+    const { status, stdout, all } = runScript("examples/trojans.ts", device, ["--side", side]);
+    expect(status, all).toBe(0);
+    expect(stdout.match(/✓/g)).toHaveLength(4);
+  };
+
+  test("follows a few asteroids on the CPU", () => check("cpu", "8"), TIMEOUT_MS);
+
+  gpuTest("follows some on the GPU", () => check("gpu", "32"), TIMEOUT_MS);
+});
+
+describe("lenet-ensemble", () => {
+  const train = (device: "gpu" | "cpu", images: number, args: readonly string[]): Outcome => {
+    const amounts = ["--images", `${images}`, "--batch", "3", "--test", "20"];
+    return runScript("examples/lenet-ensemble.ts", device, [...amounts, ...args]);
+  };
+
+  const check = (device: "gpu" | "cpu"): void => {
+    const picture = join(folder, device, "lenets.png");
+    const { status, stdout, all } = train(device, 60, ["--epochs", "1", "--out", picture]);
+    expect(status, all).toBe(0);
+    expect(stdout).toContain("All is as expected.");
+    expect(stdout.match(/✓/g)).toHaveLength(5);
+    expect(stdout).toMatch(/averaged ensemble +│ +│ +│ +'\d+\.00 %'/);
+    expect(all).toMatch(/epoch 1 .* 20 of 20 steps, \d+ s, losses (\d\.\d{3} ?){4}\n/);
+    expect(sizeOf(picture)).toEqual([1500, 720]);
+  };
+
+  test("trains on random images and on digits on the CPU", () => check("cpu"), TIMEOUT_MS);
+
+  gpuTest("trains on random images and on digits on the GPU", () => check("gpu"), TIMEOUT_MS);
+
+  test(
+    "goes on from a checkpoint with the same bits, and with the same digits alone",
+    () => {
+      const at = (name: string): string => join(folder, name);
+      const epochs = (count: number, ...args: readonly string[]) => [
+        ...["--epochs", `${count}`, "--out", at("lenets.png")],
+        ...args,
+      ];
+      for (const args of [
+        epochs(2, "--save", at("straight")),
+        epochs(1, "--save", at("half")),
+        epochs(2, "--resume", at("half"), "--save", at("resumed")),
+      ]) {
+        const { status, all } = train("cpu", 12, args);
+        expect(status, all).toBe(0);
+      }
+      const bytes = (name: string): Buffer => readFileSync(at(name));
+      expect(bytes("resumed").equals(bytes("straight"))).toBe(true);
+      expect(bytes("half").equals(bytes("straight"))).toBe(false);
+      const { status, all } = train("cpu", 15, epochs(2, "--resume", at("half")));
+      expect(all).toContain("made with --images 12, which cannot become 15 now");
+      expect(status).toBe(2);
+    },
+    TIMEOUT_MS,
+  );
+
+  test("says what is wrong with its options", () => {
+    const { status, all } = train("cpu", 60_001, []);
+    expect(all).toContain("A whole number from 0 to 60000 is wanted.");
+    expect(status).toBe(1);
+  });
+});
+
+describe("IDX files", () => {
+  const bytes = [0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6];
+
+  test("give their elements with their shape", () => {
+    expect(readIdx(Uint8Array.from(bytes), "digits")).toEqual({
+      shape: [2, 3],
+      data: Uint8Array.of(1, 2, 3, 4, 5, 6),
+    });
+  });
+
+  test("are refused where they are something else, or damaged", () => {
+    const read = (changed: readonly number[]) => () => readIdx(Uint8Array.from(changed), "digits");
+    expect(read([])).toThrow("digits: no IDX file");
+    expect(read(bytes.slice(0, 10))).toThrow("digits: no IDX file");
+    expect(read([80, 75, ...bytes.slice(2)])).toThrow("digits: no IDX file");
+    expect(read(bytes.with(2, 13))).toThrow("digits: elements of type 0xd, but unsigned bytes (0x8) are wanted");
+    expect(read(bytes.slice(0, -1))).toThrow("digits: 5 elements, but [2,3] has 6; the file is damaged");
+    expect(read([...bytes, 7])).toThrow("digits: 7 elements, but [2,3] has 6; the file is damaged");
+  });
+});
+
+describe("image-filters", () => {
   const check = (device: "gpu" | "cpu"): void => {
     const sheet = join(folder, device, "sheet.png");
     const { status, stdout, all } = runScript("examples/image-filters.ts", device, ["--size", "96x64", "--out", sheet]);
@@ -151,13 +263,15 @@ gpuTest(
       "call",
       "--only",
       "conv",
+      "--only",
+      "collatz",
       "--json",
       json,
     ]);
     expect(status, all).toBe(0);
     const { cases } = JSON.parse(readFileSync(json, "utf8"));
-    expect(cases.map(({ name }: { name: string }) => name)).toEqual(["rows", "conv", "call"]);
-    const [ours] = cases[2].contestants;
+    expect(cases.map(({ name }: { name: string }) => name)).toEqual(["rows", "conv", "collatz", "call"]);
+    const [ours] = cases[3].contestants;
     expect(ours.counts).toEqual({
       dispatches: 1,
       submits: 1,

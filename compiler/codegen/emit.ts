@@ -10,6 +10,7 @@ import { emitColumns, emitLanes, emitMap } from "./map.js";
 import { emitMatmul } from "./matmul.js";
 import { emitOpaque } from "./opaque.js";
 import { emitRows } from "./rows.js";
+import { emitSkinny, skinnyParts } from "./skinny.js";
 
 /** Sides of a matrix product from which tiles pay. */
 const TILED_SIDE = 16;
@@ -28,6 +29,8 @@ export function emitKernel(kernel: FusedKernel, limits: DeviceLimits, names: Nam
   if (kernel.kind === "opaque") return emitOpaque(kernel, limits, names);
   if (kernel.kind === "region") throw new InternalError(`emit: ${kernel.roots[0]!.op.name} holds Graphs`);
   const [root] = kernel.roots as [Eqn];
+  const cut = kernel.roots.length === 1 ? skinnyParts(root, limits) : undefined;
+  if (cut !== undefined) return emitSkinny(kernel, cut, limits, names);
   if (isTiled(root, limits)) return [emitMatmul(kernel, names)];
   const terms = someTerms(kernel)[0]!.count;
   if (terms < LONG) return [emitMap(kernel, limits, names)];

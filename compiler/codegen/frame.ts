@@ -68,6 +68,7 @@ export function launch(
     ...(to || storesEarly
       ? {}
       : { own: new Set(loads.filter(({ k }) => printer.readsOwnElement(k)).map(({ v }) => v)) }),
+    ...(kernel.part ? { over: new Map([...kernel.part.of].map(([v, { array }]) => [v, array])) } : {}),
     usesZero,
     ...(foreign.length > 0 ? { userOps: foreign.map((f) => f.op) } : {}),
     workgroups,
@@ -93,18 +94,23 @@ export function header(kernel: FusedKernel, names: Names, suffix: string): strin
 }
 
 /** A printer of a kernel's code. What is read in place has the name of the result that takes its memory. */
-export function printerFor({ loads, stores, inPlace }: FusedKernel, { to }: Passing = {}): WgslPrinter {
+export function printerFor({ loads, stores, inPlace, part }: FusedKernel, { to }: Passing = {}): WgslPrinter {
   const inputName = (k: number): string => {
     const result = to ? undefined : inPlace?.get(loads[k]!);
     return result ? `out${stores.indexOf(result)}` : `in${k}`;
   };
-  return new WgslPrinter((slot) => (typeof slot === "number" ? inputName(slot) : slot));
+  return new WgslPrinter((slot) => (typeof slot === "number" ? inputName(slot) : slot), String, part !== undefined);
 }
 
-/** Stores of the kernel's results at row-major offset `i`. */
+/** Stores of the kernel's results at row-major offset `i`, of a part counted from its first element. */
 export function store(b: ScalarBuilder, kernel: FusedKernel, lowering: Lowering, i: Scalar): void {
-  const value = (v: Var): Scalar => lowering.value(v, Position.atLinear(b, v.aval.shape, i));
+  const { part } = kernel;
+  const value = (v: Var): Scalar => {
+    const x = part ? part.of.get(v)!.values : v;
+    return lowering.value(x, Position.atLinear(b, x.aval.shape, i));
+  };
   // what is read in place must be read before the first store
-  const early = kernel.inPlace && kernel.stores.map(value);
-  kernel.stores.forEach((v, k) => void b.store(`out${k}`, i, early ? early[k]! : value(v)));
+  const early = (kernel.inPlace || part) && kernel.stores.map(value);
+  const at = part ? b.add(i, b.u32(part.from)) : i;
+  kernel.stores.forEach((v, k) => void b.store(`out${k}`, at, early ? early[k]! : value(v)));
 }

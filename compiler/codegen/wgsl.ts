@@ -25,6 +25,10 @@ const LOOSE = 1;
 const MAX_DEPTH = 4;
 const MAX_LENGTH = 60;
 
+/** Turns of a short `while` in a round of its loop, and instructions in a round, at most. */
+const MAX_TURNS = 4;
+const MAX_ROUND = 48;
+
 const arithmetic = new Set(["call", "add", "sub", "mul", "div", "neg", "fma"]);
 
 /** Prints blocks of one kernel: names and helpers are shared between them. */
@@ -37,16 +41,22 @@ export class WgslPrinter {
   readonly #readElsewhere = new Set<number | string>();
   /** Names of buffers that the block being printed writes. */
   readonly #written = new Set<string>();
+  /** Where it writes, if not at `i`. */
+  #partAt: Scalar | undefined;
   readonly #text = new Map<Scalar, Text>();
   readonly #uses = new Map<Scalar, number>();
   /** Block of the one reader of a value, null when there are several. */
   readonly #reader = new Map<Scalar, Block | null>();
   #names = 0;
 
-  /** `buffer(slot)` is the name of a buffer, `input(slot)` the expression of a value from outside. */
+  /**
+   * `buffer(slot)` is the name of a buffer, `input(slot)` the expression of a value from outside. Code that `storesPart`
+   * of its results does so at one offset, which need not be `i`.
+   */
   constructor(
     readonly buffer: (slot: number | string) => string,
     readonly input: (slot: number | string) => string = String,
+    readonly storesPart = false,
   ) {}
 
   /**
@@ -56,7 +66,9 @@ export class WgslPrinter {
   print(block: Block, results: readonly Scalar[], indent: string): string[] {
     this.#count(block, results);
     this.#written.clear();
-    for (const x of block.instrs) if (x.op === "store") this.#written.add(this.buffer(x.slot!));
+    const stores = block.instrs.filter((x) => x.op === "store");
+    for (const x of stores) this.#written.add(this.buffer(x.slot!));
+    this.#partAt = this.storesPart ? stores[0]?.args[0] : undefined;
     return this.#statements(block, indent);
   }
 
@@ -70,7 +82,7 @@ export class WgslPrinter {
     return this.#read.has(slot);
   }
 
-  /** It is read only at the offset `i`, in code that stores there. */
+  /** It is read only at the offset `i`, or where a part is stored, in code that stores there. */
   readsOwnElement(slot: number | string): boolean {
     return this.#read.has(slot) && !this.#readElsewhere.has(slot);
   }
@@ -212,11 +224,27 @@ export class WgslPrinter {
     const names = x.types!.map(() => `r${this.#names++}`);
     const lines = x.args.map((y, k) => `${indent}var ${names[k]} = ${this.#of(y).code};`);
     body.params.forEach((p, k) => void this.#text.set(p, { code: names[k]!, binds: ATOM, depth: 0 }));
-    lines.push(`${indent}loop {`, ...this.#statements(test, `${indent}  `));
-    lines.push(`${indent}  if (!(${this.#of(test.results[0]!).code})) { break; }`);
-    lines.push(...this.#assigning(body, names, indent), `${indent}}`);
+    const turns = this.#turnsARound(test, body);
+    lines.push(`${indent}loop {${turns === 1 ? "" : ` // ${turns} turns a round`}`);
+    for (let turn = 0; turn < turns; turn++) {
+      lines.push(...this.#statements(test, `${indent}  `));
+      lines.push(`${indent}  if (!(${this.#of(test.results[0]!).code})) { break; }`);
+      lines.push(...this.#assigning(body, names, indent));
+    }
+    lines.push(`${indent}}`);
     this.#results.set(x, names);
     return lines;
+  }
+
+  /** How often a short loop's turn is written out: asking whether any lane goes on can cost as much as the turn. */
+  #turnsARound(test: Block, body: Block): number {
+    const sizeOf = (block: Block): number =>
+      block.instrs.reduce((sum, x) => {
+        if (!this.#uses.has(x) || x.op === "const" || x.op === "input" || x.op === "result") return sum;
+        if (x.op === "loop" || x.op === "while") return Number.POSITIVE_INFINITY;
+        return sum + 1 + (x.blocks ?? []).reduce((inner, b) => inner + sizeOf(b), 0);
+      }, 0);
+    return Math.max(1, Math.min(MAX_TURNS, Math.floor(MAX_ROUND / (sizeOf(test) + sizeOf(body)))));
   }
 
   #stored(x: Scalar): string {
@@ -368,7 +396,8 @@ export class WgslPrinter {
       case "load": {
         const index = this.#of(a);
         this.#read.add(x.slot!);
-        if (this.#written.size === 0 || a.op !== "input" || a.slot !== "i") this.#readElsewhere.add(x.slot!);
+        const isOwn = this.#partAt ? a === this.#partAt : a.op === "input" && a.slot === "i";
+        if (this.#written.size === 0 || !isOwn) this.#readElsewhere.add(x.slot!);
         const code = `${this.buffer(x.slot!)}[${index.code}]`;
         if (x.type === "bool") return { code: `${code} != 0u`, binds: LOOSE, depth: index.depth + 1 };
         return { code, binds: ATOM, depth: index.depth + 1 };

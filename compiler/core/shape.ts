@@ -22,6 +22,14 @@ export function stridesOf(shape: Shape): number[] {
   return strides;
 }
 
+/** Where a box that begins at `start` lies in an array, row-major, if its elements follow one another there. */
+export function runFrom(shape: Shape, box: Shape, start: readonly number[]): number | undefined {
+  const last = box.findLastIndex((n, axis) => n < shape[axis]!);
+  if (!box.slice(0, Math.max(last, 0)).every((n) => n === 1)) return undefined;
+  const strides = stridesOf(shape);
+  return start.reduce((sum, at, axis) => sum + at * strides[axis]!, 0);
+}
+
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((n, axis) => n === b[axis]);
 
 export const showShape = (shape: Shape): string => `[${shape.join(",")}]`;

@@ -1,7 +1,8 @@
 // What a function sees outside of itself: the variables it closes over, read from V8, or given by its author.
 import type { AnyNode, Identifier } from "acorn";
 import { TraceError } from "../core/errors.js";
-import { readScript, type ScopeRecord, scopesAround, scriptPositionOf } from "./inspector.js";
+import { type ScopeRecord, scopesAround } from "./inspector.js";
+import { isDeclared, isNamedAround } from "./own-names.js";
 import { showPlace } from "./place.js";
 import { childrenOf, scopesIn } from "./scopes.js";
 import { type AnyFunction, type FunctionSource, functionSource } from "./source.js";
@@ -13,6 +14,8 @@ export interface CapturedScope {
    * getter of a global object or of `with` runs, and may throw.
    */
   read(name: string): { readonly value: unknown } | undefined;
+  /** The variables that the user gave. */
+  readonly given: Readonly<Record<string, unknown>>;
   /** Whether the scopes around the function can be looked into. Else there are only the variables given, and globals. */
   readonly canSee: boolean;
 }
@@ -29,13 +32,15 @@ export function capturedScope(fn: AnyFunction, given: Readonly<Record<string, un
     return records;
   };
   return {
+    given,
     read(name) {
       if (Object.hasOwn(given, name)) return { value: given[name] };
-      // its own name lies in a scope that V8 counts to the inside
-      if (ownName(fn) === name) return { value: fn };
       const scopes = around();
       // of a function that V8 shows no scopes of, globals are all we know
-      return scopes && scopes.length > 0 ? readScopes(fn, scopes, name) : readStandard(name);
+      const found = scopes && scopes.length > 0 ? readScopes(scopes, name) : readStandard(name);
+      if (found?.value === fn) return found;
+      if (ownName(fn) === name) return found && answer(fn, "", isDeclared) ? found : { value: fn };
+      return found && !STANDARD.has(name) && answer(fn, name, isNamedAround) ? undefined : found;
     },
     get canSee() {
       return (around()?.length ?? 0) > 0;
@@ -49,8 +54,8 @@ export function capturedScope(fn: AnyFunction, given: Readonly<Record<string, un
  */
 export function freeVariables(fn: AnyFunction): readonly string[] {
   const source = functionSource(fn);
-  const free = source ? freeIn(source) : [];
-  return [...new Set(free.map(({ name }) => name))].filter((name) => !(name in globalThis));
+  const uses = source ? usesIn(source).all : [];
+  return [...new Set(uses.map(({ name }) => name))].filter((name) => !(name in globalThis));
 }
 
 /**
@@ -70,12 +75,10 @@ export function checkVisible(fn: AnyFunction, scope: CapturedScope): void {
       ].join("\n"),
     );
   }
-  const asked = typeofOperands(source);
   const missing = new Map<string, Identifier>();
-  for (const identifier of freeIn(source)) {
+  for (const identifier of usesIn(source).firm) {
     const { name } = identifier;
-    if (missing.has(name) || asked.has(identifier) || scope.read(name)) continue;
-    missing.set(name, identifier);
+    if (!missing.has(name) && !scope.read(name)) missing.set(name, identifier);
   }
   const [first] = missing.values();
   if (!first) return;
@@ -95,15 +98,10 @@ export function checkVisible(fn: AnyFunction, scope: CapturedScope): void {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-function readScopes(fn: AnyFunction, scopes: readonly ScopeRecord[], name: string): { value: unknown } | undefined {
-  let named = false; // whether a function of this name lies between
-  for (const { kind, variables, functionName } of scopes) {
-    if (!(name in variables) || (kind === "with" && isUnscopable(variables, name))) {
-      named ||= functionName === name;
-      continue;
-    }
-    const found = valueIn(kind, variables, name);
-    return named && found && isHidden(fn, name, found.value) ? undefined : found;
+function readScopes(scopes: readonly ScopeRecord[], name: string): { value: unknown } | undefined {
+  for (const { kind, variables } of scopes) {
+    if (!(name in variables) || (kind === "with" && isUnscopable(variables, name))) continue;
+    return valueIn(kind, variables, name);
   }
   return undefined;
 }
@@ -113,20 +111,6 @@ function valueIn(kind: ScopeRecord["kind"], variables: object, name: string): { 
   // V8 leaves an accessor that throws in place of a variable it has no value of
   const own = Object.getOwnPropertyDescriptor(variables, name);
   return own && "value" in own ? { value: own.value } : undefined;
-}
-
-/**
- * Whether `name`, found outside of a function of that name, is hidden from `fn` by that function's own name, which V8
- * does not show: `const f = memo(function f() { return () => f; })`. A method or an arrow so called hides nothing.
- */
-function isHidden(fn: AnyFunction, name: string, value: unknown): boolean {
-  const text = Function.prototype.toString.call(fn);
-  if (typeof value === "function" && Function.prototype.toString.call(value).includes(text)) return false;
-  const position = scriptPositionOf(fn);
-  const script = position && readScript(position.scriptId);
-  if (!script) return true;
-  const expression = new RegExp(`\\bfunction\\s*\\*?\\s*${name.replaceAll("$", "\\$")}\\s*\\(`);
-  return expression.test(script.source);
 }
 
 function isUnscopable(object: object, name: string): boolean {
@@ -149,25 +133,44 @@ function readStandard(name: string): { value: unknown } | undefined {
   return STANDARD.has(name) ? { value: (globalThis as Record<string, unknown>)[name] } : undefined;
 }
 
-/**
- * The name that a function bears within itself. Declarations are told from named expressions by nothing in their text;
- * a declared function whose variable was assigned another value is the one that this gets wrong.
- */
+/** The name that `fn` bears in its own text: of a named expression, or of a declaration. */
 function ownName(fn: AnyFunction): string | undefined {
   const node = functionSource(fn)?.node;
   return node?.type === "FunctionExpression" ? node.id?.name : undefined;
 }
 
-const free = new WeakMap<FunctionSource, readonly Identifier[]>();
+const answers = new WeakMap<AnyFunction, Map<string, boolean>>();
 
-/** Identifiers of variables declared outside, in the order of the source. */
-function freeIn(source: FunctionSource): readonly Identifier[] {
-  let found = free.get(source);
-  if (!found) {
-    found = [...(scopesIn(source)?.free ?? [])].sort((a, b) => a.start - b.start);
-    free.set(source, found);
+/** What `ask` says of a function and a name in it, which never changes. */
+function answer(fn: AnyFunction, name: string, ask: (fn: AnyFunction, name: string) => boolean): boolean {
+  const known = answers.get(fn) ?? new Map<string, boolean>();
+  answers.set(fn, known);
+  const said = known.get(name) ?? ask(fn, name);
+  known.set(name, said);
+  return said;
+}
+
+/** Uses of variables declared outside, in the order of the source. */
+interface Uses {
+  readonly all: readonly Identifier[];
+  /** Those in which the variable must exist: not `typeof x`. */
+  readonly firm: readonly Identifier[];
+}
+
+const usesOf = new WeakMap<FunctionSource, Uses>();
+
+function usesIn(source: FunctionSource): Uses {
+  let uses = usesOf.get(source);
+  if (!uses) {
+    const all = [...(scopesIn(source)?.free ?? [])].sort((a, b) => a.start - b.start);
+    const asked = new Set<AnyNode>();
+    for (const node of nodesOf(source)) {
+      if (node.type === "UnaryExpression" && node.operator === "typeof") asked.add(node.argument);
+    }
+    uses = { all, firm: all.filter((identifier) => !asked.has(identifier)) };
+    usesOf.set(source, uses);
   }
-  return found;
+  return uses;
 }
 
 /** The `with` or `eval` that makes the meaning of names unknowable. */
@@ -178,14 +181,6 @@ function dynamicIn(source: FunctionSource): AnyNode | undefined {
       node.type === "WithStatement" ||
       (node.type === "CallExpression" && node.callee.type === "Identifier" && node.callee.name === "eval"),
   );
-}
-
-function typeofOperands(source: FunctionSource): ReadonlySet<AnyNode> {
-  const found = new Set<AnyNode>();
-  for (const node of nodesOf(source)) {
-    if (node.type === "UnaryExpression" && node.operator === "typeof") found.add(node.argument);
-  }
-  return found;
 }
 
 function nodesOf({ node }: FunctionSource): AnyNode[] {

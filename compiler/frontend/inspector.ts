@@ -10,8 +10,6 @@ export interface ScopeRecord {
   readonly kind: "local" | "with" | "script" | "global";
   /** The variables with their very values, as they were when asked for; of `with` and `global` the object itself. */
   readonly variables: object;
-  /** Of a function's scope, that function's name as V8 would write it in a stack. */
-  readonly functionName: string | undefined;
 }
 
 /** Where the parameters of a function begin: line and column from 0, in the file that holds the script. */
@@ -74,7 +72,9 @@ export function boundParts(fn: AnyFunction): BoundParts | undefined {
 /** The script as V8 holds it. Costs some 30 ms: V8 tells all scripts or none. */
 export function readScript(scriptId: string): Script | undefined {
   return inspect((session) => {
-    const script = session.scripts().find((each) => each.scriptId === scriptId);
+    const scripts = session.scripts();
+    keepUrls(scripts);
+    const script = scripts.find((each) => each.scriptId === scriptId);
     if (!script) return undefined;
     const { url, sourceMapURL, startLine, startColumn } = script;
     const { scriptSource } = session.ask<Debugger.GetScriptSourceReturnType>("Debugger.getScriptSource", { scriptId });
@@ -87,11 +87,13 @@ const urls = new Map<string, string>();
 /** Path or URL of a script, empty for one that has none. The first call, and one for a new script, cost some 30 ms. */
 export function scriptUrl(scriptId: string): string | undefined {
   if (!urls.has(scriptId)) {
-    inspect((session) => {
-      for (const each of session.scripts()) urls.set(each.scriptId, each.url);
-    });
+    inspect((session) => keepUrls(session.scripts()));
   }
   return urls.get(scriptId);
+}
+
+function keepUrls(scripts: readonly Debugger.ScriptParsedEventDataType[]): void {
+  for (const { scriptId, url } of scripts) urls.set(scriptId, url);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -104,8 +106,7 @@ interface Entry {
 
 function toRecord({ description, object }: Entry): ScopeRecord {
   const kind = /^(?:With|Script|Global)\b/.exec(description)?.[0].toLowerCase() as "with" | "script" | "global";
-  const functionName = /^Closure \((.*)\)$/s.exec(description)?.[1];
-  return { kind: kind ?? "local", variables: object, functionName };
+  return { kind: kind ?? "local", variables: object };
 }
 
 /** Where the object that a session shares with us stands for the moment. */

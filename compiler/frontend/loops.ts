@@ -3,10 +3,11 @@ import type { Graph } from "../ir/graph.js";
 import * as ops from "../ops/index.js";
 import { shareCaptures } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { currentTrace, Trace } from "../trace/trace.js";
+import { currentTrace, recordedEquations, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
 import { mapEnds, planOrFail, renumber, scalarOf, whereNormal } from "./branches.js";
 import { type Abrupt, type Completion, type Evaluator, isTraceError, type Site, Thrown } from "./evaluator.js";
+import { throwOnPath } from "./exceptions.js";
 import { buildLocation, type LocationPlan, showPlan } from "./locations.js";
 import { ABSENT, type Leaf, leafOperand, leafResult, linkBuilt } from "./merge.js";
 import { affineOf, type Comparison, comparisonOf, constant, isBaseOf } from "./numbers.js";
@@ -36,12 +37,16 @@ export interface Loop {
   readonly length?: number;
 }
 
-/** Most turns of the loops under way, by the user's word: for each loop, and for all. */
-const bounds: { most: number | undefined }[] = [{ most: undefined }];
+/** Most turns of the loops under way, by the user's word: for each loop by itself, and for all whose number is not known. */
+interface Bound {
+  readonly all: number | undefined;
+  own: number | undefined;
+}
+const bounds: Bound[] = [{ all: undefined, own: undefined }];
 
-/** Runs `work`, in which loops turn at most so often where that is not known otherwise. */
-export function withinBound<T>(most: number | undefined, work: () => T): T {
-  bounds.push({ most });
+/** Runs `work`, in which loops turn at most so often where that is not known otherwise; undefined: as outside. */
+export function withinBound<T>(all: number | undefined, work: () => T): T {
+  bounds.push({ all: all ?? bounds.at(-1)!.all, own: undefined });
   try {
     return work();
   } finally {
@@ -51,13 +56,15 @@ export function withinBound<T>(most: number | undefined, work: () => T): T {
 
 /** The innermost loop under way turns at most so often. */
 export function boundLoop(most: number): void {
-  bounds.at(-1)!.most = most;
+  bounds.at(-1)!.own = most;
 }
 
 /** Turns that are unrolled before a loop is rolled. */
 const UNROLLED = 64;
 /** Known turns in front of a traced one that are rolled with it. */
 const EARLY = 4;
+/** Equations that a loop is unrolled to before it is rolled: nested loops multiply. */
+const EQUATIONS = 2048;
 /** Turns that are unrolled where rolling is impossible. */
 const MOST_UNROLLED = 4096;
 /** Times a turn is traced until the types of what is carried hold. */
@@ -70,16 +77,17 @@ const afterLoop = (end: Abrupt | undefined): Abrupt | undefined => (isOwnBreak(e
 
 /** Interprets a loop. */
 export const runLoop = (run: Evaluator, loop: Loop, site: Site): Completion =>
-  withinBound(bounds.at(-1)!.most, () => runWithinBound(run, loop, site));
+  withinBound(undefined, () => runWithinBound(run, loop, site));
 
 function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
   const before = currentTrace()!.eqns.length;
-  const emits = (): boolean => currentTrace()!.eqns.length > before;
+  const startedAt = recordedEquations();
   let turns = 0;
   const unroll = (limit: number): Try => {
     for (; ; turns++) {
-      if (turns >= limit && emits()) return { kind: "long" };
-      const tried = attempt(
+      const isHeavy = limit === UNROLLED && recordedEquations() - startedAt > EQUATIONS;
+      if ((turns >= limit || isHeavy) && currentTrace()!.eqns.length > before) return { kind: "long" };
+      const tried = tentative(
         () => oneTurn(loop, turns === 0),
         ({ kind }) => kind !== "traced",
       );
@@ -91,23 +99,23 @@ function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
   const isEarly = (): boolean => turns > 0 && turns <= EARLY;
   let first: Try = isLong
     ? { kind: "long" }
-    : attempt(
+    : tentative(
         () => unroll(UNROLLED),
         ({ kind }) => kind === "done" || (kind === "traced" && !isEarly()),
       );
   if (first.kind === "traced" && isEarly()) {
-    const whole = attempt(
+    const whole = tentative(
       () => rollWhole(run, loop, site),
       (rolled) => rolled !== undefined,
     );
     if (whole) return whole.completion;
     turns = 0;
-    first = attempt(() => unroll(UNROLLED));
+    first = tentative(() => unroll(UNROLLED));
   }
   if (first.kind === "done") return first.completion;
   if (first.kind === "traced") {
     try {
-      return attempt(() => roll(run, loop, site, turns).completion);
+      return tentative(() => roll(run, loop, site, turns).completion);
     } catch (error) {
       const guarded = isTraceError(error) ? attemptGuarded(run, loop, site, turns) : undefined;
       if (!guarded) throw error;
@@ -115,11 +123,11 @@ function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
     }
   }
   try {
-    return attempt(() => roll(run, loop, site, 0).completion);
+    return tentative(() => roll(run, loop, site, 0).completion);
   } catch (error) {
     if (!isTraceError(error)) throw error;
     turns = 0;
-    const again = attempt(
+    const again = tentative(
       () => unroll(MOST_UNROLLED),
       ({ kind }) => kind === "done",
     );
@@ -136,6 +144,21 @@ function rollWhole(run: Evaluator, loop: Loop, site: Site): { readonly completio
   } catch (error) {
     if (isTraceError(error)) return undefined;
     throw error;
+  }
+}
+
+/** Runs `work` and keeps what it changed and recorded, unless it throws or `keep` refuses its result. */
+function tentative<T>(work: () => T, keep: (result: T) => boolean = () => true): T {
+  const trace = currentTrace()!;
+  const mark = trace.mark();
+  let kept = false;
+  try {
+    return attempt(work, (result) => {
+      kept = keep(result);
+      return kept;
+    });
+  } finally {
+    if (!kept) trace.rewind(mark);
   }
 }
 
@@ -175,7 +198,7 @@ function attemptGuarded(
   try {
     return {
       completion: mapEnds(
-        attempt(() => turn(from)),
+        tentative(() => turn(from)),
         afterLoop,
       ),
     };
@@ -278,7 +301,7 @@ function roll(run: Evaluator, loop: Loop, site: Site, done: number): Rolled {
   const body = { graph: turn.trace.finish(next), captures: turn.trace.captures };
   turn.trace.close();
   const known = loop.length ?? (comparison && turnsOf(comparison, test.inputs, turn));
-  const results = emit(body, test, starts, known, hasExits, bounds.at(-1)!.most);
+  const results = emit(body, test, starts, known, hasExits, bounds.at(-1)!);
 
   const merged = turn.leaves.map((leaf, k) => leafResult(leaf, results[k]!));
   [...slots.values()].forEach(({ at }, i) => void assign(at, buildLocation(turn.plans[i]!, merged)));
@@ -306,11 +329,7 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
           work();
         } catch (error) {
           if (!(error instanceof Thrown)) throw error;
-          throw run.fail(
-            error.site,
-            "throw under a traced condition",
-            "a kernel cannot throw: return NaN or an error code",
-          );
+          throw throwOnPath(run, error);
         }
       }),
     );
@@ -437,13 +456,13 @@ function emit(
   starts: readonly Operand[],
   turns: number | undefined,
   hasExits: boolean,
-  bound: number | undefined,
+  { all, own }: Bound,
 ): Tensor[] {
+  const most = turns === undefined ? (own ?? all) : Math.min(turns, own ?? turns);
   if (turns !== undefined && !hasExits) {
     const { graphs, captures } = shareCaptures([body]);
-    return ops.scanArrays({ body: graphs[0]!, length: turns, reverse: false }, captures, starts, []);
+    return ops.scanArrays({ body: graphs[0]!, length: most!, reverse: false }, captures, starts, []);
   }
   const { graphs, captures } = shareCaptures([test, body]);
-  const most = turns === undefined ? bound : Math.min(turns, bound ?? turns);
   return ops.whileHolds(graphs[0]!, graphs[1]!, captures, starts, most);
 }

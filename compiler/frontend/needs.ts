@@ -3,10 +3,10 @@
 import type { AnyNode, CallExpression, Expression, MemberExpression } from "acorn";
 import { isNode as isTree } from "../core/tree.js";
 import { Tensor } from "../trace/tensor.js";
-import type { CapturedScope } from "./captured.js";
+import { type CapturedScope, capturedScope } from "./captured.js";
 import { isNative, isOurs } from "./ours.js";
 import { type Binding, childrenOf, type Definition, keyOf, type Scopes, scopesIn, unlessTooDeep } from "./scopes.js";
-import type { FunctionSource } from "./source.js";
+import { type AnyFunction, type FunctionSource, functionSource } from "./source.js";
 
 /** A part of the function that traced values may come to harm in. */
 export type Need = AnyNode | undefined;
@@ -34,6 +34,12 @@ const STATIC_PROPERTIES = new Set(["shape", "dtype", "ndim", "size", "length", "
 const ASKING = new Set(
   "filter some every find findIndex findLast findLastIndex includes indexOf lastIndexOf sort join toSorted".split(" "),
 );
+
+/** Functions that are being looked at. */
+const underWay = new Set<unknown>();
+
+/** Stands for a tensor that is not there yet. */
+const someTensor: unknown = Object.create(Tensor.prototype);
 
 class Finder {
   readonly #static = new Map<Binding, boolean>();
@@ -87,7 +93,7 @@ class Finder {
       case "TemplateLiteral":
         return node.expressions.some(open);
       case "MemberExpression":
-        return node.computed && node.object.type !== "Super" && open(node.object);
+        return node.computed && node.object.type !== "Super" && (open(node.object) || open(node.property));
       case "CallExpression":
         return this.calls(node);
       case "NewExpression": {
@@ -133,10 +139,52 @@ class Finder {
     if (inner.type === "Super") return true;
     const known = this.known(inner);
     if (known === "static") return true;
-    if (known) return !isOurs(known.value);
-    if (inner.type === "Identifier") return !this.scopes.bindingOf(inner); // a function of its own is looked at where it stands
+    if (known) return !isOurs(known.value) && !this.isHarmless(known.value, args);
+    if (inner.type === "Identifier") return !this.isLookedAt(inner);
     if (inner.type !== "MemberExpression") return inner.type !== "CallExpression";
     return this.asks(inner) || !(this.isTensor(inner.object as AnyNode) || this.isHidden(inner));
+  }
+
+  /** Whether the variable holds a function of its own, which is looked at where it stands, or one that we have made. */
+  isLookedAt(node: AnyNode): boolean {
+    const definitions = this.scopes.bindingOf(node)?.definitions ?? [];
+    return (
+      definitions.length > 0 &&
+      definitions.every((each) => each.kind === "expression" && each.path.length === 0 && this.makesLookedAt(each.from))
+    );
+  }
+
+  makesLookedAt(node: AnyNode): boolean {
+    if (/Function/.test(node.type)) return true;
+    const known = node.type === "CallExpression" ? this.known(node.callee) : undefined;
+    return known !== undefined && known !== "static" && isOurs(known.value);
+  }
+
+  /** Whether a function of the user's comes to no harm with these arguments, whatever they are. */
+  isHarmless(fn: unknown, args: CallExpression["arguments"]): boolean {
+    if (typeof fn !== "function" || underWay.has(fn)) return false;
+    const source = functionSource(fn as AnyFunction);
+    const given = args.map((each) => this.given(each));
+    if (!source || given.includes(undefined)) return false;
+    underWay.add(fn);
+    try {
+      const values = given.flatMap((each) => each!);
+      return !needOf(source, undefined, values, capturedScope(fn as AnyFunction, this.outside.given));
+    } finally {
+      underWay.delete(fn);
+    }
+  }
+
+  /** What an argument is, or something like it; undefined where that is unknown. */
+  given(node: AnyNode): readonly unknown[] | undefined {
+    if (node.type === "SpreadElement") {
+      const known = this.known(node.argument);
+      return known && known !== "static" && Array.isArray(known.value) ? known.value : undefined;
+    }
+    const known = this.known(node);
+    if (known && known !== "static") return [known.value];
+    if (this.isTensor(node)) return [node.type === "ArrayExpression" ? [] : someTensor];
+    return this.isStatic(node) ? [0] : undefined;
   }
 
   /**
@@ -150,7 +198,11 @@ class Finder {
 
   asks(callee: MemberExpression): boolean {
     const name = callee.property.type === "PrivateIdentifier" ? undefined : keyOf(callee.property, callee.computed);
-    return name === undefined || ASKING.has(String(name));
+    if (name === undefined || ASKING.has(String(name))) return true;
+    // a method of arrays that tensors do not have
+    const object = callee.object.type === "Super" ? undefined : this.known(callee.object);
+    const isOfTensor = object !== undefined && object !== "static" && object.value instanceof Tensor;
+    return isOfTensor && !(name in (object.value as Tensor)) && name in Array.prototype;
   }
 
   /** Whether the value is a tensor or a list of such, so that its methods are ours or JavaScript's. */
@@ -185,6 +237,10 @@ class Finder {
 
   isTensorValue(known: Known): boolean {
     return known !== undefined && known !== "static" && (known.value instanceof Tensor || Array.isArray(known.value));
+  }
+
+  rest({ index }: Definition & { kind: "rest" }): Known {
+    return { value: this.args.slice(index) };
   }
 
   argument({ index, path, optional }: Definition & { kind: "argument" }): Known {
@@ -280,8 +336,10 @@ class Finder {
   known(node: AnyNode): Known {
     if (node.type === "Identifier") {
       const [only, ...others] = this.scopes.bindingOf(node)?.definitions ?? [];
-      if (this.scopes.bindingOf(node))
-        return only?.kind === "argument" && others.length === 0 ? this.argument(only) : undefined;
+      if (this.scopes.bindingOf(node)) {
+        if (others.length > 0) return undefined;
+        return only?.kind === "argument" ? this.argument(only) : only?.kind === "rest" ? this.rest(only) : undefined;
+      }
       if (node.name === "undefined") return { value: undefined };
       try {
         return this.outside.read(node.name);
@@ -309,8 +367,11 @@ class Finder {
 
 const isNamespace = (x: unknown): boolean => (x as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === "Module";
 
+/** What a pattern takes out of x: of a tensor, which is iterable, a tensor. */
 const entryOf = (x: unknown, key: string | number): unknown =>
-  (x as Record<string | number, unknown> | null | undefined)?.[key];
+  typeof key === "number" && x instanceof Tensor
+    ? x
+    : (x as Record<string | number, unknown> | null | undefined)?.[key];
 
 /** Text, numbers, booleans, nothing, and trees of these: a tensor, or a function that may give one, is in none. */
 function isPlain(x: unknown, depth = 6): boolean {

@@ -19,7 +19,7 @@ import {
   toNumber,
   truth,
 } from "./numbers.js";
-import { packOf } from "./store.js";
+import { mayBeSame, packOf } from "./store.js";
 
 /** x `operator` y. Throws `TraceError` for what has no meaning for a traced value. */
 export function binary(run: Evaluator, operator: BinaryOperator, left: unknown, right: unknown, site: Site): unknown {
@@ -84,6 +84,12 @@ function plain(operator: BinaryOperator, x: unknown, y: unknown, run: Evaluator,
   for (const v of [x, y])
     if (holdsTraced(v) && /^[-+*/%<>]|^\*\*$|^[<>]=$/.test(operator))
       throw run.fail(site, `${operator}: an array of traced values is no number`, "combine its elements one by one");
+  if (/^[!=]==?$/.test(operator) && mayBeSame(x, y))
+    throw run.fail(
+      site,
+      `${operator}: whether these are one object depends on a traced condition`,
+      "compare their values",
+    );
   switch (operator) {
     case "==":
       // biome-ignore lint/suspicious/noDoubleEquals: it is what the user wrote

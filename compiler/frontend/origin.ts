@@ -61,6 +61,16 @@ export function anchorOf(fn: AnyFunction, text: string): Anchor {
   return anchor;
 }
 
+/** The whole text of a script. Costs as much as an origin. */
+export const textOfScript = (scriptId: string): string | undefined => openScript(scriptId)?.source;
+
+/** The script in which `fn` stands, and where in it the parameters of `fn` begin. Costs as much as an origin. */
+export function scriptTextOf(fn: AnyFunction): { readonly text: string; readonly parameters: number } | undefined {
+  const position = scriptPositionOf(fn);
+  const script = position && openScript(position.scriptId);
+  return script && { text: script.source, parameters: script.offsetOf(position) };
+}
+
 /** V8 says where the parameters are; the text begins at or before them. */
 function startIn(script: OpenScript, position: ScriptPosition, text: string): number {
   const parameters = script.offsetOf(position);

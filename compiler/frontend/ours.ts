@@ -5,14 +5,17 @@ import { boundParts, type ScriptPosition, scriptPositionOf, scriptUrl } from "./
 import type { AnyFunction } from "./source.js";
 
 /**
- * Enters functions of this package, and all that objects of it hold: exports of namespaces, static and other methods of
- * classes, accessors, properties of plain objects. They are known from then on without a look at where they stand, and
- * are the only way to know them where the package and the user's code are bundled in one file.
+ * Enters functions of this package. Of an object, all that it holds: exports of namespaces, methods and accessors of
+ * classes, properties of plain objects and lists. A function given by itself is entered alone, and is not kept alive.
+ * They are known from then on without a look at where they stand; where the package and the user's code are bundled in
+ * one file, that is what all other knowledge starts from.
  */
 export function registerOurs(...roots: readonly unknown[]): void {
   const seen = new Set<unknown>();
-  for (const root of roots) enter(root, seen);
-  spans = undefined;
+  for (const root of roots) {
+    if (typeof root === "function") owners.set(root as AnyFunction, "ours");
+    else enter(root, seen);
+  }
 }
 
 /**
@@ -69,6 +72,7 @@ const looksBound = (fn: AnyFunction): boolean => /^bound /.test(String(fn.name))
 
 // ---------------------------------------------------------------------------------------------------------------------
 
+/** Those that objects hold, which live as long as the package. */
 const registered: AnyFunction[] = [];
 
 function enter(value: unknown, seen: Set<unknown>): void {
@@ -79,6 +83,7 @@ function enter(value: unknown, seen: Set<unknown>): void {
     if (hasNativeText(fn)) return;
     owners.set(fn, "ours");
     registered.push(fn);
+    spans = undefined;
     enter(Object.getPrototypeOf(fn), seen); // of a class: the one it extends
   } else if (!isContainer(value)) return;
   for (const [key, property] of Object.entries(Object.getOwnPropertyDescriptors(value as object))) {

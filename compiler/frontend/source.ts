@@ -21,7 +21,8 @@ export interface FunctionSource {
   readonly shift: number;
 }
 
-const options: Options = {
+/** How acorn reads code that V8 has read already. */
+export const PARSING: Options = {
   ecmaVersion: "latest",
   sourceType: "script", // sloppy code parses too; strict code that parses as strict parses as sloppy
   allowImportExportEverywhere: true, // import.meta
@@ -63,7 +64,7 @@ export function classSource(fn: AnyFunction): ClassSource | undefined {
   let source = classes.get(fn);
   if (source === undefined) {
     const text = Function.prototype.toString.call(fn);
-    const node = /^class\b/.test(text) ? attempt(() => parseExpressionAt(text, 0, options)) : undefined;
+    const node = /^class\b/.test(text) ? attempt(() => parseExpressionAt(text, 0, PARSING)) : undefined;
     source = node?.type === "ClassExpression" ? { text, node, shift: 0 } : null;
     classes.set(fn, source);
   }
@@ -97,7 +98,7 @@ function parseFunction(text: string): FunctionSource | null {
 
 /** `x => …`, `async (x) => …`, `function f(x) { … }` */
 function parseExpression(text: string): FunctionSource | null {
-  const node = attempt(() => parseExpressionAt(text, 0, options));
+  const node = attempt(() => parseExpressionAt(text, 0, PARSING));
   if (node?.type !== "FunctionExpression" && node?.type !== "ArrowFunctionExpression") return null;
   return node.end === text.length ? { text, node, shift: 0 } : null;
 }
@@ -105,7 +106,7 @@ function parseExpression(text: string): FunctionSource | null {
 /** `f(x) { … }`, `get f() { … }`, `async *[key](x) { … }` */
 function parseObjectMember(text: string): FunctionSource | null {
   const start = "({";
-  const statement = attempt(() => parse(`${start}${text}})`, options))?.body[0];
+  const statement = attempt(() => parse(`${start}${text}})`, PARSING))?.body[0];
   if (statement?.type !== "ExpressionStatement" || statement.expression.type !== "ObjectExpression") return null;
   const property = statement.expression.properties[0];
   if (property?.type !== "Property" || property.value.type !== "FunctionExpression") return null;
@@ -115,7 +116,7 @@ function parseObjectMember(text: string): FunctionSource | null {
 /** What only a class may hold: `#f(x) { … }` */
 function parseClassMember(text: string): FunctionSource | null {
   const start = "(class{";
-  const statement = attempt(() => parse(`${start}${text}})`, options))?.body[0];
+  const statement = attempt(() => parse(`${start}${text}})`, PARSING))?.body[0];
   if (statement?.type !== "ExpressionStatement" || statement.expression.type !== "ClassExpression") return null;
   const member = statement.expression.body.body[0];
   return member?.type === "MethodDefinition" ? { text, node: member.value, shift: start.length } : null;

@@ -18,7 +18,7 @@ export function newEqn(op: Op, inputs: readonly Atom[], params: Params, location
 }
 
 /** Deep equality of params: plain data, by `Object.is` at the leaves; Graphs by their structure. */
-function equalParams(a: unknown, b: unknown): boolean {
+export function equalParams(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (isGraph(a) || isGraph(b)) return isGraph(a) && isGraph(b) && equalGraphs(a, b);

@@ -149,6 +149,11 @@ export interface ViewOp extends OpBase {
   ): Scalar;
   cpu(inputs: readonly NDArray[], params: Params, context: CpuContext, output: Aval): NDArray;
   readonly writes?: WriteRule;
+  /**
+   * The result is the first operand but for a run of elements, which are those of the second operand in their order: the
+   * first of them, row-major. Undefined where it is not known, or they are no run.
+   */
+  overwritesFrom?(inputs: readonly Atom[], params: Params): number | undefined;
   /** The result holds the operand's elements in the operand's order (reshape and kin). */
   readonly keepsOrder?: boolean;
   /** Each element of the result comes from one of the operands, if from any, and no other element is looked at. */

@@ -40,7 +40,7 @@ export class Position {
     if (this.#coords) return this.#coords;
     const { b, shape } = this;
     const linear = this.#linear!;
-    const key = `coords ${linear.id} ${shape.join(",")}`;
+    const key = coordsOf(linear, shape);
     const found = b.recall<readonly Scalar[]>(key);
     if (found) return found;
     const strides = stridesOf(shape);
@@ -71,7 +71,18 @@ export class Position {
     shape.forEach((n, axis) => {
       if (n > 1) sum = b.add(b.mul(coords[axis]!, b.u32(strides[axis]!)), sum);
     });
+    b.remember(
+      coordsOf(sum, shape),
+      coords.map((coord, axis) => (shape[axis]! <= 1 ? b.u32(0) : coord)),
+    );
     return b.remember(key, sum);
+  }
+
+  /** At `coords` of an array that this one is a run of, `by` elements behind its start. */
+  within(shape: Shape, coords: readonly Scalar[], by: number): Position {
+    const { b } = this;
+    const linear = this.#linear ?? b.recall<Scalar>(`linear ${coordsKey(this.shape, this.coords)}`);
+    return new Position(b, shape, coords, linear && b.add(linear, b.u32(by)));
   }
 
   /** The element at the same offset of an array of another shape with as many elements. */
@@ -91,6 +102,8 @@ export class Position {
     return new Position(this.b, shape, undefined, this.linear);
   }
 }
+
+const coordsOf = (linear: Scalar, shape: Shape): string => `coords ${linear.id} ${shape.join(",")}`;
 
 const coordsKey = (shape: Shape, coords: readonly Scalar[]): string =>
   shape.map((n, axis) => (n <= 1 ? "1" : `${n}@${coords[axis]!.id}`)).join(",");

@@ -97,6 +97,8 @@ export interface Launch {
   readonly writes: readonly (Var | Scratch)[];
   /** Of what it reads: arrays of which each invocation reads only the element that it writes afterwards. */
   readonly own?: ReadonlySet<Var>;
+  /** Results that are written in part: the arrays that they are otherwise, whose memory they must take. */
+  readonly over?: ReadonlyMap<Var, Var>;
   readonly usesZero: boolean;
   readonly guards?: readonly Guard<Var | Scratch>[];
   /** No guard is put before it. */

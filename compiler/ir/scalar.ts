@@ -15,6 +15,8 @@ export type { Block, ForeignFunction, Scalar, ScalarOpName } from "./instruction
 /** What a kernel knows of a value while it is built: `known` facts are looked up, then forgotten with their block. */
 interface Scope {
   readonly block: Block;
+  /** Runs several times: what does not depend on the turn is computed in front of it. */
+  readonly isLoop: boolean;
   readonly known: Map<string, unknown>;
 }
 
@@ -22,7 +24,9 @@ const commutative = new Set<ScalarOpName>(["add", "mul", "and", "or", "xor", "eq
 
 /** Builds a block; equal instructions in reach are built once, and integer arithmetic on constants is done at once. */
 export class ScalarBuilder {
-  readonly #scopes: Scope[] = [{ block: { instrs: [], results: [], params: [] }, known: new Map() }];
+  readonly #scopes: Scope[] = [{ block: { instrs: [], results: [], params: [] }, isLoop: false, known: new Map() }];
+  /** Index of the scope that a value belongs to. */
+  readonly #level = new Map<Scalar, number>();
   #next = 0;
 
   /** With `flat`, `rarely` computes both sides: for code that is run array by array, where nothing can branch. */
@@ -62,6 +66,7 @@ export class ScalarBuilder {
     const made: Scalar = { id: this.#next++, op: "const", type, args: [], value: stored };
     this.#scopes[0]!.block.instrs.push(made);
     this.#scopes[0]!.known.set(key, made);
+    this.#level.set(made, 0);
     return made;
   }
 
@@ -236,7 +241,7 @@ export class ScalarBuilder {
   /** Values of `yes` where `condition` holds, else those of `no`; only one of the two is computed. */
   branch(condition: Scalar, yes: () => readonly Scalar[], no: () => readonly Scalar[]): Scalar[] {
     if (isConst(condition)) return [...(condition.value ? yes() : no())];
-    const blocks = [this.#block([], () => yes()), this.#block([], () => no())];
+    const blocks = [this.#block([], false, yes), this.#block([], false, no)];
     return this.#region("branch", [condition], blocks);
   }
 
@@ -256,7 +261,7 @@ export class ScalarBuilder {
   ): Scalar[] {
     if (isConst(count) && count.value === 0) return [...init];
     const params = this.#params(["u32", ...init.map((x) => x.type)], exact);
-    const block = this.#block(params, () => body(params[0]!, params.slice(1)));
+    const block = this.#block(params, true, () => body(params[0]!, params.slice(1)));
     return this.#region("loop", [count, ...init], [block]);
   }
 
@@ -270,12 +275,16 @@ export class ScalarBuilder {
       init.map((x) => x.type),
       true,
     );
-    const blocks = [this.#block(params, () => [test(params)]), this.#block(params, () => body(params))];
+    const blocks = [this.#block(params, true, () => [test(params)]), this.#block(params, true, () => body(params))];
     return this.#region("while", init, blocks, blocks[1]!);
   }
 
   #params(types: readonly DType[], exact: boolean): Scalar[] {
-    return types.map((type, slot): Scalar => ({ id: this.#next++, op: "param", type, args: [], slot, exact }));
+    return types.map((type, slot): Scalar => {
+      const made: Scalar = { id: this.#next++, op: "param", type, args: [], slot, exact };
+      this.#level.set(made, this.#scopes.length); // of the block to come
+      return made;
+    });
   }
 
   #region(op: "branch" | "loop" | "while", args: readonly Scalar[], blocks: Block[], giver = blocks[0]!): Scalar[] {
@@ -289,9 +298,9 @@ export class ScalarBuilder {
     });
   }
 
-  #block(params: readonly Scalar[], build: () => readonly Scalar[]): Block {
+  #block(params: readonly Scalar[], isLoop: boolean, build: () => readonly Scalar[]): Block {
     const block: Block = { instrs: [], results: [], params };
-    this.#scopes.push({ block, known: new Map() });
+    this.#scopes.push({ block, isLoop, known: new Map() });
     try {
       block.results.push(...build());
     } finally {
@@ -300,8 +309,19 @@ export class ScalarBuilder {
     return block;
   }
 
-  #push(instr: Scalar): void {
-    this.#scopes[this.#scopes.length - 1]!.block.instrs.push(instr);
+  #push(instr: Scalar, level = this.#scopes.length - 1): void {
+    this.#scopes[level]!.block.instrs.push(instr);
+    this.#level.set(instr, level);
+  }
+
+  /** The outermost scope where `instr` is computed no oftener than here and all it needs is known. */
+  #home({ op, args, slot }: Scalar): number {
+    let level = this.#scopes.length - 1;
+    // what the kernel writes itself has to be read where it stands
+    if (op === "load" && typeof slot !== "number") return level;
+    const least = Math.max(0, ...args.map((x) => this.#level.get(x)!));
+    while (level > least && this.#scopes[level]!.isLoop) level--;
+    return level;
   }
 
   #emit(
@@ -321,8 +341,10 @@ export class ScalarBuilder {
     if (found) return found;
     const made: Scalar = { id: this.#next++, op, type, args, ...more };
     checkScalarTypes(made);
-    this.#push(made);
-    return this.remember(key, made);
+    const level = this.#home(made);
+    this.#push(made, level);
+    this.#scopes[level]!.known.set(key, made);
+    return made;
   }
 }
 

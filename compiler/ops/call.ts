@@ -21,6 +21,7 @@ export const callRules = {
     const { back, known, moves } = transposed(cts, operands, types, (params as CallParams).body, transforms);
     return scattered(operands, replay(back, [...known, ...moves]));
   },
+  widen: ({ inputs, params }, [body], more) => ({ inputs: [...inputs, ...more], params: { ...params, body } }),
   ulp: 0,
 } satisfies Partial<RegionOp>;
 

@@ -173,6 +173,8 @@ interface AffineViewSpec {
   batch: BatchRule;
   transpose: TransposeRule;
   readonly samples: readonly { shape: readonly number[]; params: Params }[];
+  /** Where the result lies in the operand, row-major, if it is a run of elements there. */
+  runFrom?(input: Aval, output: Aval, params: never): number | undefined;
   readonly keepsOrder?: boolean;
   readonly fence?: boolean;
   readonly jvp?: JvpRule;
@@ -198,6 +200,8 @@ export function affineView(name: string, spec: AffineViewSpec): ViewOp {
         if (scale < 0) return b.sub(b.u32(offset), b.mul(coord, b.u32(-scale)));
         return b.add(b.mul(coord, b.u32(scale)), b.u32(offset));
       });
+      const start = spec.runFrom?.(input!, { dtype: input!.dtype, shape: at.shape }, params as never);
+      if (start !== undefined) return operand(0, at.within(input!.shape, coords, start));
       return operand(0, Position.at(b, input!.shape, coords));
     },
     cpu([x], params, { wide }, output) {

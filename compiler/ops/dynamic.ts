@@ -3,7 +3,7 @@ import { type Aval, aval, showAval } from "../core/aval.js";
 import { allocate } from "../core/dtype.js";
 import { DTypeError, ShapeError } from "../core/errors.js";
 import type { NDArray } from "../core/ndarray.js";
-import { insertAt, removeAt, type Shape, sameShape, sizeOf, stridesOf } from "../core/shape.js";
+import { insertAt, removeAt, runFrom, type Shape, sameShape, sizeOf, stridesOf } from "../core/shape.js";
 import { literal } from "../ir/graph.js";
 import { type Params, register, shaped, type ViewOp } from "../ir/op.js";
 import { Position } from "../ir/position.js";
@@ -197,6 +197,12 @@ const dynamicUpdateSliceOp: ViewOp = register<ViewOp>({
       () => [operand(1, Position.at(b, update!.shape, coords))],
       () => [operand(0, Position.at(b, x!.shape, at.coords))],
     )[0]!;
+  },
+  overwritesFrom([x, update, ...starts], params) {
+    if (lanesIn(params) > 0 || !starts.every((start) => start.kind === "literal")) return undefined;
+    const [shape, box] = [x!.aval.shape, update!.aval.shape];
+    const clamped = starts.map(({ value }, axis) => Math.min(Math.max(value, 0), shape[axis]! - box[axis]!));
+    return runFrom(shape, box, clamped);
   },
   writes(b, at, operand, [x, update], params) {
     const lanes = lanesIn(params);

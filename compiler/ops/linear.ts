@@ -11,6 +11,7 @@ import { type Operand, Tensor } from "../trace/tensor.js";
 import { bind } from "../trace/trace.js";
 import { fill, moveAxis, reduceSum } from "./axes.js";
 import { batchedBody, callRules, needed } from "./call.js";
+import { insertBehind, takeAsConsts } from "./control/graphs.js";
 
 interface LinearParams extends CallParams {
   /** Name of the user's function, for messages. */
@@ -43,6 +44,12 @@ export const linearCallOp: RegionOp = {
   transpose(cts, operands, types, params, transforms) {
     checkLinear(params as LinearParams, transforms);
     return callRules.transpose(cts, operands, types, params, transforms);
+  },
+  // the body is linear in what comes last
+  widen({ inputs, params }, [body], more) {
+    const { residuals } = params as LinearParams;
+    const wider = { body: takeAsConsts(body!, residuals, more.length), residuals: residuals + more.length };
+    return { inputs: insertBehind(inputs, residuals, more), params: { ...params, ...wider } };
   },
   samples: [],
 };

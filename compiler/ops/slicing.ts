@@ -3,7 +3,7 @@ import { type Aval, aval, showAval } from "../core/aval.js";
 import { allocate, type DType } from "../core/dtype.js";
 import { DTypeError, ShapeError } from "../core/errors.js";
 import type { NDArray } from "../core/ndarray.js";
-import { checkShape, insertAt, type Shape, showShape, sizeOf, stridesOf } from "../core/shape.js";
+import { checkShape, insertAt, runFrom, type Shape, showShape, sizeOf, stridesOf } from "../core/shape.js";
 import { literal } from "../ir/graph.js";
 import { register, shaped, type ViewOp } from "../ir/op.js";
 import { Position } from "../ir/position.js";
@@ -41,6 +41,8 @@ const sliceOp = affineView("slice", {
   },
   axes: (_x, _output, { start, step }: SliceParams) =>
     start.map((offset, from) => ({ from, scale: step[from]!, offset })),
+  runFrom: (x, output, { start, step }: SliceParams) =>
+    step.every((by, axis) => by === 1 || output.shape[axis] === 1) ? runFrom(x.shape, output.shape, start) : undefined,
   batch([x], params, size) {
     const { start, stop, step } = params as SliceParams;
     const b = x!.axis!;

@@ -1,6 +1,6 @@
 // What fusing has to know of an equation: whether it can be computed wherever it is needed, and what that costs.
 import { sizeOf } from "../core/shape.js";
-import type { Eqn, Var } from "../ir/graph.js";
+import { type Eqn, type Graph, regionsOf, type Var } from "../ir/graph.js";
 import type { ElementwiseOp, ReduceParams, ScanParams } from "../ir/op.js";
 import { ScalarBuilder } from "../ir/scalar.js";
 
@@ -72,15 +72,18 @@ export function costOf(eqn: Eqn): number {
     case "reduction":
     case "contraction":
     case "opaque":
-    case "region":
     case "collective":
       return 4;
+    case "region":
+      return op.form === "switch" ? 4 + bodyCost(eqn) : 4;
   }
 }
 
-/** Reads of the operands happen where the result is: same place in memory order. */
-export function readsInPlace(eqn: Eqn): boolean {
-  return eqn.op.kind === "elementwise" || (eqn.op.kind === "view" && Boolean(eqn.op.keepsOrder));
+/** Scalar instructions for one lane's turn in a region, inner regions included. */
+export function bodyCost({ params }: Eqn): number {
+  const costs = (graph: Graph): number =>
+    graph.eqns.reduce((sum, eqn) => sum + (eqn.op.kind === "region" ? bodyCost(eqn) : costOf(eqn)), 0);
+  return regionsOf(params).reduce((sum, { graph }) => sum + costs(graph), 0);
 }
 
 /** The variable whose elements, in the same order, `v` has: through views that keep the order. */

@@ -35,14 +35,21 @@ export function donate(
   const free = new Set(donated.map((i) => graph.inputs[i]!));
   for (const v of free) if (shown.has(v) || sizeOf(v.aval.shape) < 2) free.delete(v);
 
+  const over = new Map(steps.flatMap((step) => ("kind" in step ? [] : [...(step.over ?? [])])));
+  const reserved = new Set(over.values());
   const outputs = [...shown].filter((v) => firstWrite.has(v)).sort((a, b) => firstWrite.get(a)! - firstWrite.get(b)!);
   return outputs.flatMap((output): Gift[] => {
     const at = firstWrite.get(output)!;
-    const fitting = [...free].filter((v) => sizeOf(v.aval.shape) === sizeOf(output.aval.shape));
+    const whole = over.get(output);
+    const fitting = [...free].filter(
+      (v) => sizeOf(v.aval.shape) === sizeOf(output.aval.shape) && (whole ? v === whole : !reserved.has(v)),
+    );
     const writer = steps[at]!;
     const own = "kind" in writer ? undefined : writer.own;
-    const isInPlace = (v: Var): boolean =>
-      lastRead.get(v) === at && v.aval.dtype === output.aval.dtype && own?.has(v) === true;
+    const isInPlace = (v: Var): boolean => {
+      if (v === whole && (lastRead.get(v) ?? -1) < at) return true;
+      return lastRead.get(v) === at && v.aval.dtype === output.aval.dtype && own?.has(v) === true;
+    };
     const input = fitting.find(isInPlace) ?? fitting.find((v) => (lastRead.get(v) ?? -1) < at);
     if (!input) return [];
     free.delete(input);

@@ -5,8 +5,9 @@ import type { FusedGraph, FusedKernel } from "../ir/kernel.js";
 import type { ReduceParams } from "../ir/op.js";
 import type { DeviceLimits } from "../ir/program.js";
 import { isStacked, laneShape } from "../ir/region.js";
-import { costOf, memoryOf, readsInPlace, stateSizeOf } from "./cost.js";
-import { isRoot, needsMemory } from "./root.js";
+import { costOf, memoryOf, stateSizeOf } from "./cost.js";
+import { arrayFormOf } from "./local.js";
+import { isRoot, memoryNeeds, type NeedsMemory, readsInPlace } from "./root.js";
 import { chooseStores, MAX_INSTRUCTIONS, type StoreReason, type Stores } from "./store.js";
 
 /** A kernel while it grows. */
@@ -38,13 +39,47 @@ export function fuse(graph: Graph, limits: DeviceLimits): FusedGraph {
   const producer = new Map<Var, Eqn>();
   for (const eqn of graph.eqns) for (const v of eqn.outputs) producer.set(v, eqn);
   const stores = chooseStores(graph, limits);
-  const groups = group(graph, producer, stores, limits);
+  const needsMemory = memoryNeeds(graph, limits);
   const memory = graph.outputs.map((x) => memoryOf(x as Var, producer));
-  return { graph, kernels: finish(graph, producer, groups, stores, new Set(memory)), memory };
+  const outputs = new Set(memory);
+  const kernelsWith = (staysInside: Inside): FusedKernel[] =>
+    finish(
+      graph,
+      producer,
+      group(graph, producer, stores, limits, needsMemory, staysInside),
+      stores,
+      outputs,
+      needsMemory,
+    );
+  const fitsDevice = ({ kind, roots, loads, stores: kept }: FusedKernel): boolean =>
+    kind === "opaque" || kind === "region" || loads.length + carriedBy(roots) + kept.length <= limits.maxStorageBuffers;
+  // what only its own kernel reads takes no buffer; but a later kernel may compute one of its readers again
+  const kernels = kernelsWith(readInside(graph, outputs));
+  return { graph, kernels: kernels.every(fitsDevice) ? kernels : kernelsWith(() => false), memory };
 }
 
+/** A stored variable is read by nothing but these equations. */
+type Inside = (v: Var, isIn: (eqn: Eqn) => boolean) => boolean;
+
+function readInside(graph: Graph, outputs: ReadonlySet<Var>): Inside {
+  const readers = new Map<Var, Eqn[]>();
+  for (const eqn of graph.eqns) {
+    for (const x of eqn.inputs) if (x.kind === "var") readers.set(x, [...(readers.get(x) ?? []), eqn]);
+  }
+  return (v, isIn) => !outputs.has(v) && (readers.get(v) ?? []).every(isIn);
+}
+
+const carriedBy = (roots: readonly Eqn[]): number => roots.reduce((sum, root) => sum + stateSizeOf(root), 0);
+
 /** Puts each stored variable in the first group it fits, else in a new one. */
-function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, limits: DeviceLimits): Group[] {
+function group(
+  graph: Graph,
+  producer: ReadonlyMap<Var, Eqn>,
+  stores: Stores,
+  limits: DeviceLimits,
+  needsMemory: NeedsMemory,
+  staysInside: Inside,
+): Group[] {
   const inputs = new Set(graph.inputs);
   const groups: Group[] = [];
   const groupOf = new Map<Var, Group>();
@@ -53,13 +88,16 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
     for (const v of eqn.outputs) {
       if (!stores.has(v)) continue;
       const cone = coneOf(v, producer, (x) => inputs.has(x) || stores.has(x));
-      const size = sizeOf(laneShape(eqn, eqn.outputs.indexOf(v)));
+      const size = lanesFor(eqn, v, stores);
       // a loop that stores more than can be bound runs more than once
       const hasRoom = (g: Group): boolean =>
         g.size === size && g.loads.size + g.members.length + 1 <= limits.maxStorageBuffers;
       const own = (g: Group): boolean => g.roots.includes(eqn) && (needsMemory(eqn) || hasRoom(g));
-      const isOpen = (g: Group): boolean => g.start >= (fences.get(v) ?? 0) && fits(g, v, eqn, cone, groupOf, limits);
-      const isAlone = eqn.op.kind === "opaque" || eqn.op.kind === "region";
+      const isOpen = (g: Group): boolean =>
+        g.start >= (fences.get(v) ?? 0) &&
+        !g.roots.some(needsMemory) &&
+        fits(g, v, eqn, cone, groupOf, limits, staysInside);
+      const isAlone = isRoot(eqn) && (eqn.op.kind === "opaque" || eqn.op.kind === "region");
       const home = groups.find(isAlone ? own : isOpen) ?? newGroup(size, groups, i);
       join(home, v, eqn, cone, groupOf, groups);
       groupOf.set(v, home);
@@ -67,6 +105,19 @@ function group(graph: Graph, producer: ReadonlyMap<Var, Eqn>, stores: Stores, li
   }
   return groups;
 }
+
+/** Invocations that compute v: of a region one for each lane. What all lanes share is stored by one of them. */
+function lanesFor(eqn: Eqn, v: Var, stores: Stores): number {
+  const form = arrayFormOf(eqn);
+  const sizeFor = (x: Var): number => sizeOf(form?.vars.has(x) ? form.shape : laneShape(eqn, eqn.outputs.indexOf(x)));
+  if (!isShared(eqn, v)) return sizeFor(v);
+  const sizes = eqn.outputs.filter((x) => stores.has(x) && !isStackedVar(eqn, x)).map(sizeFor);
+  return sizes.includes(0) ? sizeFor(v) : Math.max(...sizes);
+}
+
+/** A number that a region gives, which every lane knows. */
+const isShared = (eqn: Eqn, v: Var): boolean =>
+  eqn.op.kind === "region" && eqn.outputs.includes(v) && v.aval.shape.length === 0;
 
 /** The number of the last fence that each variable comes behind, directly or not. */
 function fencesOf(graph: Graph): Map<Var, number> {
@@ -130,18 +181,27 @@ function coneOf(root: Var, producer: ReadonlyMap<Var, Eqn>, inMemory: (v: Var) =
   return { eqns: [...eqns], leaves, cost };
 }
 
-function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, Group>, limits: DeviceLimits): boolean {
-  if (g.size !== sizeOf(v.aval.shape) || g.size === 0 || g.roots.some(needsMemory)) return false;
+function fits(
+  g: Group,
+  v: Var,
+  eqn: Eqn,
+  cone: Cone,
+  groupOf: ReadonlyMap<Var, Group>,
+  limits: DeviceLimits,
+  staysInside: Inside,
+): boolean {
+  if (g.size !== sizeOf(v.aval.shape) || g.size === 0) return false;
   if (isRoot(eqn) && !(g.roots.length > 0 && g.members.length === g.roots.length && foldsAlike(g.roots[0]!, eqn)))
     return false;
-  if (g.cost + cone.cost > MAX_INSTRUCTIONS) return false;
+  if (g.cost + cone.cost > MAX_INSTRUCTIONS && g.cost + costBeside(g, cone) > MAX_INSTRUCTIONS) return false;
   const loads = new Set(g.loads);
   let continues = g.roots.length === 0 || isRoot(eqn);
   for (const [leaf, inPlace] of cone.leaves) {
     const from = groupOf.get(leaf);
     if (from === g) {
       // a prologue cannot read what the kernel has yet to compute, and entries of a scan are past
-      if (!inPlace || isRoot(eqn) || g.roots.some((root) => isStackedVar(root, leaf))) return false;
+      const isKnown = inPlace || g.roots.some((root) => isShared(root, leaf));
+      if (!isKnown || isRoot(eqn) || g.roots.some((root) => isStackedVar(root, leaf))) return false;
       continues = true;
     } else {
       if (from?.before.has(g)) return false;
@@ -150,9 +210,15 @@ function fits(g: Group, v: Var, eqn: Eqn, cone: Cone, groupOf: ReadonlyMap<Var, 
   }
   // beside a reduction runs only what continues from it
   const roots = isRoot(eqn) ? [...g.roots, eqn] : g.roots;
-  const carried = roots.reduce((sum, root) => sum + stateSizeOf(root), 0);
-  return continues && loads.size + carried + g.members.length + 1 <= limits.maxStorageBuffers;
+  const room = limits.maxStorageBuffers - loads.size - carriedBy(roots) - 1;
+  if (!continues || g.members.length <= room) return continues;
+  const isHere = (e: Eqn): boolean => g.eqns.has(e) || cone.eqns.includes(e);
+  return g.members.filter((m) => !staysInside(m, isHere)).length <= room;
 }
+
+/** Instructions of a cone that the group does not have yet. */
+const costBeside = (g: Group, { eqns }: Cone): number =>
+  eqns.reduce((sum, eqn) => (g.eqns.has(eqn) ? sum : sum + costOf(eqn)), 0);
 
 const isStackedVar = (eqn: Eqn, v: Var): boolean => eqn.outputs.includes(v) && isStacked(eqn, eqn.outputs.indexOf(v));
 
@@ -174,8 +240,8 @@ function join(
 ): void {
   g.members.push(v);
   if (isRoot(eqn) && !g.roots.includes(eqn)) g.roots.push(eqn);
+  g.cost += costBeside(g, cone);
   for (const e of cone.eqns) g.eqns.add(e);
-  g.cost += cone.cost;
   for (const leaf of cone.leaves.keys()) {
     const from = groupOf.get(leaf);
     if (from === g) continue;
@@ -193,6 +259,7 @@ function finish(
   groups: readonly Group[],
   stores: Stores,
   outputs: ReadonlySet<Var>,
+  needsMemory: NeedsMemory,
 ): FusedKernel[] {
   const readByOthers = new Set(groups.flatMap((g) => [...g.loads]));
   const place = new Map(graph.eqns.map((eqn, i) => [eqn, i]));
@@ -210,7 +277,10 @@ function finish(
     const [root] = g.roots;
     const alone = root && needsMemory(root) ? root : undefined;
     const kept = alone ? alone.outputs : g.members.filter((v) => outputs.has(v) || readByOthers.has(v));
+    // what all lanes share has a kernel without them
+    const form = root && !alone && kept.some((v) => arrayFormOf(root)?.vars.has(v)) ? arrayFormOf(root) : undefined;
     return {
+      ...(form ? { form } : {}),
       kind: kindOf(root, alone !== undefined),
       name: `k${i}`,
       roots: g.roots,

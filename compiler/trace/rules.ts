@@ -179,6 +179,15 @@ declare module "../ir/op.js" {
       params: Params,
       transforms: Transforms,
     ): readonly (Tensor | undefined)[];
+    /** The Graphs that all others in the params follow from, where those are not all that there are. */
+    bodies?(params: Params): readonly Graph[];
+    /** Operands and params when Graphs in the place of `bodies` take `more` operands, in `graphs` behind the others. */
+    widen(
+      eqn: Eqn,
+      graphs: readonly Graph[],
+      more: readonly Atom[],
+      transforms: Transforms,
+    ): { readonly inputs: readonly Atom[]; readonly params: Params };
     /** The same equation without the results that nobody reads; they keep their variables. */
     prune?(eqn: Eqn, used: readonly boolean[]): Eqn;
     /** Names of axes that host functions in the params speak of. */

@@ -4,7 +4,7 @@ import { TraceError } from "../core/errors.js";
 import { type Atom, type Eqn, type Graph, newVar, type Var } from "../ir/graph.js";
 import { hereText } from "./here.js";
 import type { Operand, Row, Tensor } from "./tensor.js";
-import { bind, currentTrace, inTrace, withLocation } from "./trace.js";
+import { bind, currentTrace, inTrace, type Keeping, withLocation } from "./trace.js";
 import type { Variable } from "./variable.js";
 
 export interface Staged<R> {
@@ -18,7 +18,9 @@ export interface Staged<R> {
   readonly rest: R;
   /** Variables it assigned. Their new values are the last outputs of the Graph. */
   readonly writes: readonly Variable[];
-  /** Where variables that were read had their elements. */
+  /** The same for messages: entries of these, where the function knows them as variables of their own. */
+  readonly assigned: readonly Tensor[];
+  /** Where variables had their elements when they were first used. */
   readonly rowsRead: ReadonlyMap<Tensor, Row | undefined>;
 }
 
@@ -33,7 +35,7 @@ export function stage<R>(
   fn: (args: Tensor[]) => { readonly outputs: readonly Operand[]; readonly rest: R },
   outer: readonly Tensor[] = [],
   takesWrites = false,
-  keepsVariables?: boolean,
+  keeping?: Keeping,
 ): Staged<R> {
   return inTrace(
     name,
@@ -46,14 +48,24 @@ export function stage<R>(
           `${name}: the function assigns a variable, which only jit, vmap and grad around it can write back\n  return the new value, or carry it along${hereText()}`,
         );
       }
-      const graph = trace.finish([...outputs, ...trace.writes.values()]);
-      const writes = [...trace.writes.keys()] as Variable[];
+      // entries of a tensor that is assigned too come behind it
+      const isBehind = (x: Tensor): boolean =>
+        x.row !== undefined && (trace.writes.has(x.row.of) || isBehind(x.row.of));
+      const all = [...trace.writes];
+      const behind = all.filter(([x]) => isBehind(x)).sort(([x], [y]) => depthOf(x) - depthOf(y));
+      const written = [...all.filter(([x]) => !isBehind(x)), ...behind];
+      const graph = trace.finish([...outputs, ...written.map(([, value]) => value)]);
+      const writes = written.map(([variable]) => variable) as Variable[];
+      const assigned = writes.map((x) => trace.assigned.get(x)!);
       const { captures, sources, rowsRead } = trace;
-      return { graph, captures, sources, rest, writes, rowsRead };
+      return { graph, captures, sources, rest, writes, assigned, rowsRead };
     },
-    keepsVariables,
+    keeping,
   );
 }
+
+/** Of how many tensors, one within the other, it is an entry. */
+const depthOf = (x: Tensor): number => (x.row ? depthOf(x.row.of) + 1 : 0);
 
 /** Values that a function takes from outside, known twice. */
 export interface Outer {
@@ -89,11 +101,15 @@ export function replay(graph: Graph, operands: readonly Operand[]): Operand[] {
   return graph.outputs.map(read);
 }
 
-/** Gives variables their new values: in the trace under way, else at once. */
-export function writeBack(writes: readonly Variable[], values: readonly Tensor[]): void {
+/** Gives variables their new values: in the trace under way, else at once. `assigned` is what messages call them. */
+export function writeBack(
+  writes: readonly Variable[],
+  values: readonly Tensor[],
+  assigned: readonly Tensor[] = writes,
+): void {
   const trace = currentTrace();
   writes.forEach((variable, i) => {
-    if (trace) trace.write(variable, values[i]!);
+    if (trace) trace.write(variable, values[i]!, assigned[i]);
     else variable.receive(values[i]!);
   });
 }

@@ -1,12 +1,34 @@
 // The trace under way: where equations are recorded, and what an op does when there is none.
-import type { Aval } from "../core/aval.js";
+import { type Aval, aval } from "../core/aval.js";
 import { DTypeError, InternalError, ShapeError, ValueError } from "../core/errors.js";
 import type { NDArray } from "../core/ndarray.js";
-import { type Atom, type Eqn, type Graph, type Literal, type Location, newEqn, newVar, type Var } from "../ir/graph.js";
+import {
+  type Atom,
+  type Eqn,
+  type Graph,
+  type Literal,
+  type Location,
+  literal,
+  newEqn,
+  newVar,
+  type Var,
+} from "../ir/graph.js";
 import { findOp, type Op, type Params } from "../ir/op.js";
 import { hereText } from "./here.js";
 import { captureLocation } from "./location.js";
 import { type ArrayHandle, leakedError, type Operand, type Row, Tensor, type TraceOwner } from "./tensor.js";
+
+/**
+ * What a trace captures as it is although its elements lie in another tensor: nothing, variables, or variables of which
+ * no stacks are made either.
+ */
+export type Keeping = "nothing" | "variables" | "variables apart";
+
+/** A point in a trace. */
+interface Mark {
+  readonly eqns: number;
+  readonly writes: ReadonlyMap<Tensor, Tensor>;
+}
 
 /** Records the equations of one function while it runs. */
 export class Trace implements TraceOwner {
@@ -18,9 +40,11 @@ export class Trace implements TraceOwner {
   readonly sources: Tensor[] = [];
   /** What was assigned to variables, in the order of the first assignments. */
   readonly writes = new Map<Tensor, Tensor>();
-  /** Where variables had their elements when they were read here or within: what was traced holds as long as they do. */
+  /** The same variables as the function knows them: where one is a stack, the last of its entries that was assigned. */
+  readonly assigned = new Map<Tensor, Tensor>();
+  /** Where variables had their elements when they were first used here or within: what was traced holds as long as they do. */
   readonly rowsRead = new Map<Tensor, Row | undefined>();
-  readonly #rows = new Map<Tensor, Var>();
+  readonly #entries = new Map<Tensor, { readonly whole: Atom; readonly entry: Var }>();
   readonly #captured = new Map<unknown, Var>();
   /** Values from outside that an input was made for beforehand. */
   #standIns: Map<unknown, Tensor> | undefined;
@@ -30,8 +54,7 @@ export class Trace implements TraceOwner {
     readonly parent: Trace | undefined,
     /** Name of the traced function, for messages. */
     readonly name: string,
-    /** Variables are captured as they are, wherever their elements may be. */
-    readonly keepsVariables: boolean = parent?.keepsVariables ?? false,
+    readonly keeping: Keeping = parent?.keeping ?? "nothing",
   ) {}
 
   get open(): boolean {
@@ -40,6 +63,19 @@ export class Trace implements TraceOwner {
 
   close(): void {
     this.#open = false;
+  }
+
+  /** How far the trace has come: for `rewind`. */
+  mark(): Mark {
+    return { eqns: this.eqns.length, writes: new Map(this.writes) };
+  }
+
+  /** Forgets what was recorded since. Nobody may hold a value of it any more. */
+  rewind({ eqns, writes }: Mark): void {
+    const gone = new Set<unknown>(this.eqns.splice(eqns).flatMap(({ outputs }) => outputs));
+    for (const [x, { entry }] of this.#entries) if (gone.has(entry)) this.#entries.delete(x);
+    this.writes.clear();
+    for (const [x, value] of writes) this.writes.set(x, value);
   }
 
   /** A new argument. */
@@ -67,9 +103,15 @@ export class Trace implements TraceOwner {
     return x;
   }
 
-  /** Assigns `value` to a variable of the user's, from here on. */
-  write(target: Tensor, value: Tensor): void {
+  /** Assigns `value` to a variable of the user's, from here on: to its entry, where its elements lie in another one. */
+  write(target: Tensor, value: Tensor, as = target): void {
+    const row = this.resolve(target) === target ? this.#rowIn(target) : undefined;
+    if (row) {
+      this.write(row.of, this.#withEntry(row, value), as);
+      return;
+    }
     this.writes.set(target, this.read(value));
+    this.assigned.set(target, as);
   }
 
   /** The tensor that stands for `x` here. */
@@ -85,7 +127,8 @@ export class Trace implements TraceOwner {
     const traced = x.traced;
     if (traced?.trace === this) return traced.atom;
     if (traced && !isOpen(traced.trace, this.parent)) throw leakedError(x);
-    if (!traced && !this.keepsVariables && this.noteRow(x)) return this.#rowOf(x);
+    const row = traced ? undefined : this.#rowIn(x);
+    if (row) return this.#entryOf(x, row);
     const identity = identityOf(x);
     let v = this.#captured.get(identity);
     if (!v) {
@@ -98,33 +141,53 @@ export class Trace implements TraceOwner {
     return v;
   }
 
-  /** Remembers where `x` has its elements; true when that is in another tensor. */
-  noteRow(x: Tensor): boolean {
-    for (let t: Trace | undefined = this; t; t = t.parent) t.rowsRead.set(x, x.row);
-    return x.row !== undefined;
+  /** Remembers where `x` has its elements. */
+  noteRow(x: Tensor): void {
+    for (let t: Trace | undefined = this; t; t = t.parent) if (!t.rowsRead.has(x)) t.rowsRead.set(x, x.row);
+  }
+
+  /** The entry that `x` is here. Kept variables are themselves until the tensor that their elements lie in is written. */
+  #rowIn(x: Tensor): Row | undefined {
+    if (this.keeping !== "nothing") return x.row && this.#isRewritten(x.row.of) ? x.row : undefined;
+    this.noteRow(x);
+    return x.row;
+  }
+
+  /** `x`, or what its elements lie in, was assigned in the model that is being traced. */
+  #isRewritten(x: Tensor): boolean {
+    for (let t: Trace | undefined = this; t && t.keeping !== "nothing"; t = t.parent) if (t.writes.has(x)) return true;
+    return x.row !== undefined && this.#isRewritten(x.row.of);
   }
 
   /** The entry of the tensor that `x` has its elements in. */
-  #rowOf(x: Tensor): Var {
-    const { of, index } = x.row!;
-    let v = this.#rows.get(x);
-    if (!v) {
-      const whole = this.atom(of);
-      const rest = of.shape.slice(1);
-      const add = (name: string, input: Atom, params: Params): Var => {
-        const eqn = newEqn(findOp(name)!, [input], params, captureLocation());
-        this.eqns.push(eqn);
-        return eqn.outputs[0]!;
-      };
-      const entry = add("slice", whole, {
-        start: [index, ...rest.map(() => 0)],
-        stop: [index + 1, ...rest],
-        step: of.shape.map(() => 1),
-      });
-      v = add("squeeze", entry, { axes: [0] });
-      this.#rows.set(x, v);
-    }
-    return v;
+  #entryOf(x: Tensor, { of, index }: Row): Var {
+    const whole = this.atom(of);
+    const known = this.#entries.get(x);
+    if (known?.whole === whole) return known.entry;
+    const rest = of.shape.slice(1);
+    const part = this.#record("slice", [whole], {
+      start: [index, ...rest.map(() => 0)],
+      stop: [index + 1, ...rest],
+      step: of.shape.map(() => 1),
+    });
+    const entry = this.#record("squeeze", [part], { axes: [0] });
+    this.#entries.set(x, { whole, entry });
+    return entry;
+  }
+
+  /** The whole with another entry. */
+  #withEntry({ of, index }: Row, value: Tensor): Tensor {
+    const part = this.#record("expandDims", [this.atom(value)], { axes: [0] });
+    const starts = of.shape.map((_, axis) => literal(axis === 0 ? index : 0, aval("i32", [])));
+    const atom = this.#record("dynamicUpdateSlice", [this.atom(of), part, ...starts], {});
+    return new Tensor(atom.aval, { traced: { trace: this, atom } });
+  }
+
+  /** Records an equation with one result. */
+  #record(name: string, inputs: readonly Atom[], params: Params): Var {
+    const eqn = newEqn(findOp(name)!, inputs, params, captureLocation());
+    this.eqns.push(eqn);
+    return eqn.outputs[0]!;
   }
 
   /** The Graph of what was recorded, with `outputs` as its results. Captures come behind the arguments. */
@@ -171,6 +234,11 @@ export function getExecutor(): Executor {
   return executor;
 }
 
+let recorded = 0;
+
+/** Number of equations recorded so far, in all traces, forgotten ones too: a measure of work. */
+export const recordedEquations = (): number => recorded;
+
 /** The trace that records now, or undefined when ops run at once. */
 export const currentTrace = (): Trace | undefined => current;
 
@@ -190,6 +258,7 @@ export function bind(op: Op, operands: readonly Operand[], params: Params): Tens
     const inputs = operands.map((x) => trace.atom(x));
     const outputs = types.map(newVar);
     trace.eqns.push({ op, inputs, params, outputs, location: inherited ? inherited.location : captureLocation() });
+    recorded++;
     return outputs.map((v) => new Tensor(v.aval, { traced: { trace, atom: v } }));
   }
   for (const x of operands) if (x instanceof Tensor && x.traced) throw leakedError(x);
@@ -201,6 +270,20 @@ export function bind(op: Op, operands: readonly Operand[], params: Params): Tens
 export function runTraced(name: string, work: () => readonly Tensor[]): Tensor[] {
   const { graph, captures } = inTrace(name, (trace) => ({ graph: trace.finish(work()), captures: trace.captures }));
   return getExecutor().run(graph, captures, name);
+}
+
+/** Assigns `value` at once: gives the tensor that `target` has its elements in, and what it is from now on. */
+export function runWrite(target: Tensor, value: Tensor): readonly [root: Tensor, whole: Tensor] {
+  return untraced(() => {
+    let root = target;
+    const results = runTraced("assign", () => {
+      const trace = currentTrace()!;
+      trace.write(target, value);
+      for (const written of trace.writes.keys()) root = written; // there is one
+      return [...trace.writes.values()];
+    });
+    return [root, results[0]!];
+  });
 }
 
 function typesOf(op: Op, operands: readonly Operand[], params: Params): Aval[] {
@@ -240,9 +323,9 @@ export function withLocation<T>(location: Location | undefined, work: () => T): 
 }
 
 /** Runs `work` inside a new trace, which is closed afterwards whatever happens. */
-export function inTrace<T>(name: string, work: (trace: Trace) => T, keepsVariables?: boolean): T {
+export function inTrace<T>(name: string, work: (trace: Trace) => T, keeping?: Keeping): T {
   const outer = current;
-  const trace = new Trace(outer, name, keepsVariables);
+  const trace = new Trace(outer, name, keeping);
   current = trace;
   try {
     return work(trace);

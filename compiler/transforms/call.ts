@@ -6,36 +6,14 @@ import { type Flat, flatten, type Path, showPath, showTree, type TreeDef, unflat
 import { callTracedFunction, type FrontendOptions } from "../frontend/choose.js";
 import { functionSource, parameterNames } from "../frontend/source.js";
 import { fill } from "../ops/index.js";
-import { argument, isTensorLike, type TensorLike } from "../trace/create.js";
+import { argument, isTensorLike } from "../trace/create.js";
 import { hereText } from "../trace/here.js";
 import { type Staged, stage } from "../trace/stage.js";
 import type { Operand } from "../trace/tensor.js";
 import { Tensor } from "../trace/tensor.js";
 import { isLiteral } from "../trace/trace.js";
 import { observeTransform } from "./observe.js";
-
-/** Type of an argument of a transformed function: where the function has a tensor, anything like one is taken. */
-export type Arg<T> = T extends TensorLike
-  ? TensorLike
-  : T extends (...args: never[]) => unknown
-    ? T
-    : T extends object
-      ? { readonly [K in keyof T]: Arg<T[K]> }
-      : T;
-
-/** Type of a result: numbers come back as tensors. */
-export type Result<T> = T extends TensorLike
-  ? Tensor
-  : T extends (...args: never[]) => unknown
-    ? T
-    : T extends object
-      ? { [K in keyof T]: Result<T[K]> }
-      : T;
-
-export type Args<A extends readonly unknown[]> = { [K in keyof A]: Arg<A[K]> };
-
-// biome-ignore lint/suspicious/noExplicitAny: a function of any arguments; its types are kept by the callers' generics
-export type AnyFunction = (...args: any[]) => unknown;
+import type { AnyFunction } from "./types.js";
 
 export const nameOf = (fn: AnyFunction): string => fn.name || "anonymous function";
 
@@ -144,8 +122,15 @@ export function stageCall(
   return staged;
 }
 
-/** Throws `LanewiseError` for an option that there is not. */
+/** Throws `LanewiseError` for an option that there is not, and for what are no options. */
 export function checkOptions(transform: string, options: object, known: readonly string[]): void {
+  const isObject = typeof options === "object" && options !== null;
+  if (!isObject || Array.isArray(options) || options instanceof Tensor) {
+    const seen = isObject ? (Array.isArray(options) ? "an array" : "a tensor") : String(options);
+    throw new LanewiseError(
+      `${transform}: ${seen} stands where options belong\n  give an object: { ${known[0]}: … }${hereText()}`,
+    );
+  }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
     const there = `${known.length === 1 ? "there is" : "there are"} ${known.join(", ")}`;
@@ -161,7 +146,7 @@ export interface Forwarding<A extends readonly unknown[] = never[], R = unknown>
 /** The module behind the function that stands for its `forward`. */
 const moduleOf = new WeakMap<AnyFunction, object>();
 
-const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
+export const isForwarding = (x: unknown): x is Forwarding<unknown[]> =>
   typeof x === "object" && x !== null && typeof (x as Forwarding).forward === "function";
 
 /**
@@ -189,6 +174,11 @@ export function checkFunction(transform: string, fn: unknown, frontend?: Fronten
     Object.defineProperty(read, "name", { value: fn.name });
     madeOf.set(read, fn as AnyFunction);
     return read;
+  }
+  if (Array.isArray(fn)) {
+    throw new LanewiseError(
+      `${transform}: an array given, but a function or a module is wanted\n  vmap makes one model of many: ${transform}(vmap([…]))${hereText()}`,
+    );
   }
   throw new LanewiseError(`${transform}: ${typeof fn} given, but a function or a module is wanted`);
 }

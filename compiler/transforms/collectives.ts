@@ -9,7 +9,8 @@ import * as ops from "../ops/index.js";
 import { axisSizeOf } from "../trace/axis-names.js";
 import { hereText } from "../trace/here.js";
 import { type Operand, Tensor } from "../trace/tensor.js";
-import { type AnyFunction, checkOptions, flattenArgs, type Result } from "./call.js";
+import { checkOptions, flattenArgs } from "./call.js";
+import type { AnyFunction, Result } from "./types.js";
 
 /** Name of an axis, or names of several. */
 export type AxisNames = string | readonly string[];

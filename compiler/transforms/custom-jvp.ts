@@ -6,9 +6,10 @@ import type { Graph } from "../ir/graph.js";
 import { type CustomJvpParams, customJvpOp } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import { type AnyFunction, type Args, callChecked, checkFunction, leavesLike, nameAfter, type Result } from "./call.js";
+import { callChecked, checkFunction, leavesLike, nameAfter } from "./call.js";
 import { type CustomCall, callCustom, stageRule } from "./custom.js";
 import { zeros } from "./run.js";
+import type { AnyFunction, Args, Result } from "./types.js";
 
 /**
  * `fn` with derivatives by `rule(primals, tangents)`, which returns `[value, tangent]`, each in the structure of the

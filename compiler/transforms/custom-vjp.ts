@@ -6,18 +6,10 @@ import { countLeaves, type TreeDef, unflatten } from "../core/tree.js";
 import { type CustomVjpParams, customVjpOp, once } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import {
-  type AnyFunction,
-  type Args,
-  callChecked,
-  checkFunction,
-  flattenResult,
-  leavesLike,
-  nameAfter,
-  type Result,
-} from "./call.js";
+import { callChecked, checkFunction, flattenResult, leavesLike, nameAfter } from "./call.js";
 import { type CustomCall, callCustom, stageRule } from "./custom.js";
 import { zeros } from "./run.js";
+import type { AnyFunction, Args, Result } from "./types.js";
 
 /** A cotangent for each argument; null and undefined are zero, also in the place of a part of a tree. */
 type Cotangents<A extends readonly unknown[]> = { readonly [K in keyof A]: unknown };

@@ -5,8 +5,9 @@ import { broadcastPrefix, PrefixError, showPath, unflatten } from "../core/tree.
 import { type CustomVmapParams, customVmapOp } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import type { Tensor } from "../trace/tensor.js";
-import { type AnyFunction, type Args, callChecked, checkFunction, leavesLike, nameAfter, type Result } from "./call.js";
+import { callChecked, checkFunction, leavesLike, nameAfter } from "./call.js";
 import { type CustomCall, callCustom, stageRule } from "./custom.js";
+import type { AnyFunction, Args, Result } from "./types.js";
 
 /**
  * `fn` with a batching rule. Under `vmap`, `rule(axisSize, inBatched, args)` is called in its place: `inBatched` has the

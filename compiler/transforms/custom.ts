@@ -10,9 +10,10 @@ import { hereText } from "../trace/here.js";
 import { type Outer, outerValues, stage } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { bind, currentTrace } from "../trace/trace.js";
-import { type AnyFunction, flattenArgs, nameOf, stageCall } from "./call.js";
+import { flattenArgs, nameOf, stageCall } from "./call.js";
 import { quietly } from "./observe.js";
 import { runGraph } from "./run.js";
+import type { AnyFunction } from "./types.js";
 
 /** A call of the function, as its rules see it. Rules are traced when they are needed, which may be long after it. */
 export interface CustomCall {

@@ -2,29 +2,20 @@
 import type { Aval } from "../core/aval.js";
 import { LanewiseError, TraceError } from "../core/errors.js";
 import { countLeaves, showTree, type TreeDef, unflatten } from "../core/tree.js";
+import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../frontend/choose.js";
 import { checkForward } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import type { Staged } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
-import {
-  type Arg,
-  type Args,
-  checkFunction,
-  checkOptions,
-  type FlatArgs,
-  flattenArgs,
-  leavesLike,
-  nameOf,
-  type Result,
-  stageCall,
-} from "./call.js";
+import { checkFunction, checkOptions, type FlatArgs, flattenArgs, leavesLike, nameOf, stageCall } from "./call.js";
 import { type JvpGraph, jvpGraph } from "./jvp.js";
 import { linearize as takeApart } from "./linearize.js";
 import { observeTransform } from "./observe.js";
 import { runGraph, zeros } from "./run.js";
 import { transposeGraph } from "./transpose.js";
+import type { Arg, Args, Gradient, PrimalArgs, Result } from "./types.js";
 
-export interface JvpOptions {
+export interface JvpOptions extends FrontendOptions {
   /** `fn` returns `[value, aux]`; aux has no tangent and comes third. */
   readonly hasAux?: boolean;
 }
@@ -53,14 +44,15 @@ export function jvp<A extends unknown[], R, const O extends JvpOptions = Record<
   tangents: Args<A>,
   options?: O,
 ): JvpResult<R, O> {
-  checkOptions("jvp", options ?? {}, ["hasAux"]);
+  checkOptions("jvp", options ?? {}, ["hasAux", ...frontendOptionNames]);
+  const target = checkFunction("jvp", fn, frontendOptions("jvp", options ?? {}));
   // a tensor would be taken apart into its entries
   if (!Array.isArray(primals) || !Array.isArray(tangents)) {
     throw new LanewiseError(
-      `jvp of ${nameOf(checkFunction("jvp", fn))}: arguments and tangents are wanted as two arrays: jvp(fn, [x], [dx])${hereText()}`,
+      `jvp of ${nameOf(target)}: arguments and tangents are wanted as two arrays: jvp(fn, [x], [dx])${hereText()}`,
     );
   }
-  const prepared = prepare("jvp", fn, primals, options?.hasAux ?? false);
+  const prepared = prepare("jvp", target, primals, options?.hasAux ?? false);
   const { name, flat, staged } = prepared;
   const moves = tangentLeaves(prepared, tangents);
   const forward = valueTangents(prepared);
@@ -76,7 +68,7 @@ export function jvp<A extends unknown[], R, const O extends JvpOptions = Record<
 }
 
 /** Cotangents, or tangents, of all arguments. */
-type PerArgument<A extends readonly unknown[]> = { -readonly [K in keyof A]: Result<A[K]> };
+type PerArgument<A extends readonly unknown[]> = { -readonly [K in keyof A]: Gradient<A[K]> };
 
 /**
  * `[f(x), push]`: the value at `primals`, and the linear function that takes a tangent for each argument to the tangent
@@ -110,7 +102,7 @@ export function linearize<A extends unknown[], R>(
  */
 export function vjp<A extends unknown[], R>(
   fn: (...args: A) => R,
-  ...primals: Args<A>
+  ...primals: PrimalArgs<A>
 ): [Result<R>, (ct: Arg<Result<R>>) => PerArgument<A>] {
   const { tree, back } = pullback("vjp", fn, primals, false);
   return [tree, back] as never;
@@ -119,7 +111,7 @@ export function vjp<A extends unknown[], R>(
 /** As `vjp`, of a function that returns `[value, aux]`: `[value, back, aux]`, where aux has no cotangent. */
 export function vjpWithAux<A extends unknown[], V, X>(
   fn: (...args: A) => readonly [V, X],
-  ...primals: Args<A>
+  ...primals: PrimalArgs<A>
 ): [Result<V>, (ct: Arg<Result<V>>) => PerArgument<A>, Result<X>] {
   const { tree, back } = pullback("vjpWithAux", fn, primals, true);
   const [value, aux] = tree as [unknown, unknown];

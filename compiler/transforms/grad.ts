@@ -3,6 +3,7 @@ import { aval, showAval } from "../core/aval.js";
 import { DTypeError, LanewiseError, ShapeError, TraceError } from "../core/errors.js";
 import { type Flat, flatten, showPath, type TreeDef, unflatten } from "../core/tree.js";
 import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../frontend/choose.js";
+import { isWholeNumber } from "../frontend/numbers.js";
 import type { Graph } from "../ir/graph.js";
 import { literal } from "../ir/graph.js";
 import { fill } from "../ops/index.js";
@@ -10,17 +11,15 @@ import { hereText } from "../trace/here.js";
 import { replay, stage, writeBack } from "../trace/stage.js";
 import { Tensor } from "../trace/tensor.js";
 import {
-  type AnyFunction,
-  type Args,
   checkFunction,
   checkOptions,
   type FlatArgs,
   type Forwarding,
   flattenArgs,
+  isForwarding,
   isLeaf,
   nameAfter,
   nameOf,
-  type Result,
   stageCall,
 } from "./call.js";
 import { jvpGraph } from "./jvp.js";
@@ -28,6 +27,7 @@ import { linearize } from "./linearize.js";
 import { observeTransform } from "./observe.js";
 import { runGraph, zeros } from "./run.js";
 import { transposeGraph } from "./transpose.js";
+import type { AnyFunction, Gradient, PrimalArgs, Result } from "./types.js";
 
 export interface GradOptions extends FrontendOptions {
   /** Arguments to differentiate by: a position gives one gradient, a list gives as many. Default 0. */
@@ -41,17 +41,28 @@ export interface GradOptions extends FrontendOptions {
 }
 
 type Chosen<A extends readonly unknown[], N> = N extends number
-  ? Result<A[N]>
+  ? Gradient<A[N]>
   : N extends readonly number[]
-    ? { -readonly [K in keyof N]: Result<A[N[K] & number]> }
-    : Result<A[0]>;
+    ? { -readonly [K in keyof N]: Gradient<A[N[K] & number]> }
+    : Gradient<A[0]>;
 
 /** Gradients in the structure of the arguments, or of the tree, they are for. */
 export type Gradients<A extends readonly unknown[], O> = O extends { readonly wrt: infer W }
   ? Result<W>
   : O extends { readonly argnums: infer N }
     ? Chosen<A, N>
-    : Result<A[0]>;
+    : Gradient<A[0]>;
+
+/** Positions of the arguments that are differentiated by. */
+type Positions<O> = O extends { readonly wrt: unknown }
+  ? never
+  : O extends { readonly argnums: infer N }
+    ? N extends readonly number[]
+      ? N[number]
+      : N
+    : 0;
+
+type GradArgs<A extends readonly unknown[], O> = PrimalArgs<A, Positions<O> & number>;
 
 type Value<R, O> = O extends { readonly hasAux: true }
   ? R extends readonly [infer V, unknown]
@@ -78,11 +89,11 @@ type ValueAndGradResult<A extends readonly unknown[], R, O> = O extends { readon
 export function grad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
   fn: (...args: A) => R,
   options?: O,
-): (...args: Args<A>) => GradResult<A, R, O>;
+): (...args: GradArgs<A, O>) => GradResult<A, R, O>;
 export function grad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
   module: Forwarding<A, R>,
   options?: O,
-): (...args: Args<A>) => GradResult<A, R, O>;
+): (...args: GradArgs<A, O>) => GradResult<A, R, O>;
 export function grad(fn: unknown, options?: GradOptions): (...args: unknown[]) => unknown {
   const target = checkFunction("grad", fn, frontendOptions("grad", options ?? {}));
   const run = differentiator("grad", target, options ?? {});
@@ -99,11 +110,11 @@ export function grad(fn: unknown, options?: GradOptions): (...args: unknown[]) =
 export function valueAndGrad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
   fn: (...args: A) => R,
   options?: O,
-): (...args: Args<A>) => ValueAndGradResult<A, R, O>;
+): (...args: GradArgs<A, O>) => ValueAndGradResult<A, R, O>;
 export function valueAndGrad<A extends unknown[], R, const O extends GradOptions = Record<never, never>>(
   module: Forwarding<A, R>,
   options?: O,
-): (...args: Args<A>) => ValueAndGradResult<A, R, O>;
+): (...args: GradArgs<A, O>) => ValueAndGradResult<A, R, O>;
 export function valueAndGrad(fn: unknown, options?: GradOptions): (...args: unknown[]) => unknown {
   const target = checkFunction("valueAndGrad", fn, frontendOptions("valueAndGrad", options ?? {}));
   const run = differentiator("valueAndGrad", target, options ?? {});
@@ -156,7 +167,7 @@ function differentiator(
     observeTransform({ name: label, transform: "grad", graph });
     const results = runGraph(graph, [...flat.leaves, ...outer, ...staged.captures], label);
     const primals = staged.graph.outputs.length;
-    writeBack(staged.writes, results.slice(primals - staged.writes.length, primals));
+    writeBack(staged.writes, results.slice(primals - staged.writes.length, primals), staged.assigned);
     const given = results.slice(primals);
     return {
       value: unflatten(staged.rest, results.slice(0, primals)),
@@ -172,8 +183,8 @@ function outsideOf(name: string, fn: AnyFunction, wrt: unknown): Flat<Tensor> {
     const path = showPath(flat.paths[i]!, "wrt");
     if (!(x instanceof Tensor)) {
       throw new TraceError(
-        `${name} of ${nameOf(fn)}: ${path} is ${typeof x === "object" ? "no tensor" : `a ${typeof x}`}, but tensors that the function reads are wanted\n` +
-          `  numbers and typed arrays are copied when they are read: make tensors of them first${hereText()}`,
+        `${name} of ${nameOf(fn)}: ${path} is ${isForwarding(x) ? `a module ${x.constructor.name}` : typeof x === "object" ? "no tensor" : `a ${typeof x}`}, but tensors that the function reads are wanted\n` +
+          `  ${isForwarding(x) ? "give its parameters: wrt: module.parameters()" : "numbers and typed arrays are copied when they are read: make tensors of them first"}${hereText()}`,
       );
     }
     if (x.dtype !== "f32") {
@@ -226,8 +237,10 @@ function checkValue(
         hereText(),
     );
   }
-  const type = graph.outputs[0]!.aval;
-  if (type.dtype !== "f32")
+  const result = graph.outputs[0]!;
+  const type = result.aval;
+  // a plain function may give a count: a JS number as others, which changes in steps
+  if (type.dtype !== "f32" && !isWholeNumber(result))
     throw new DTypeError(
       `${name} of ${nameOf(fn)}: the value is ${showAval(type)}, and only f32 has a gradient${hereText()}`,
     );

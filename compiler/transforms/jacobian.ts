@@ -2,41 +2,39 @@
 import { LanewiseError } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import { flatten, type TreeDef, unflatten } from "../core/tree.js";
+import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../frontend/choose.js";
 import { broadcast, cast, eq, fill, iota, reshape } from "../ops/index.js";
 import { argument } from "../trace/create.js";
 import { Tensor } from "../trace/tensor.js";
-import {
-  type AnyFunction,
-  type Args,
-  callChecked,
-  checkFunction,
-  checkOptions,
-  isLeaf,
-  nameAfter,
-  nameOf,
-} from "./call.js";
+import { callChecked, checkFunction, checkOptions, isLeaf, nameAfter, nameOf } from "./call.js";
 import { jvp, vjp } from "./directional.js";
 import { zeros } from "./run.js";
+import type { AnyFunction, Gradient, PrimalArgs, WithLeaves } from "./types.js";
 import { vmap } from "./vmap.js";
 
-export interface JacobianOptions {
+export interface JacobianOptions extends FrontendOptions {
   /** Position of the argument to differentiate by. Default 0. */
   readonly argnums?: number;
 }
+
+type At<O> = O extends { readonly argnums: infer N extends number } ? N : 0;
 
 /**
  * A tree with, at each leaf of the result, the structure of the argument; each leaf of that has the shape of the result
  * followed by the shape of the argument. For one tensor in and one out it is one tensor.
  */
-// biome-ignore lint/suspicious/noExplicitAny: its structure is the product of two structures
-type Jacobian = any;
+type Jacobian<A extends readonly unknown[], R, O> = WithLeaves<R, Gradient<A[At<O>]>>;
+
+/** For each leaf of the result and each of the argument, the structure of the argument again. */
+type Hessian<A extends readonly unknown[], R, O> = WithLeaves<R, WithLeaves<Gradient<A[At<O>]>, Gradient<A[At<O>]>>>;
 
 /** Jacobian by forward mode: one pass per element of the argument. For functions with few inputs. */
-export function jacfwd<A extends unknown[], R>(
+export function jacfwd<A extends unknown[], R, const O extends JacobianOptions = Record<never, never>>(
   fn: (...args: A) => R,
-  options: JacobianOptions = {},
-): (...args: Args<A>) => Jacobian {
-  return jacobian("jacfwd", checkFunction("jacfwd", fn), options, (f, x) => {
+  options?: O,
+): (...args: PrimalArgs<A, At<O>>) => Jacobian<A, R, O>;
+export function jacfwd(fn: unknown, options: JacobianOptions = {}): (...args: unknown[]) => unknown {
+  return jacobian("jacfwd", checkFunction("jacfwd", fn, frontendOptions("jacfwd", options)), options, (f, x) => {
     const columns = x.leaves.map((leaf, k) => {
       const along = (dx: Tensor): unknown => {
         const direction = x.leaves.map((other, i) => (i === k ? dx : zeros(other.aval)));
@@ -61,11 +59,12 @@ export function jacfwd<A extends unknown[], R>(
 }
 
 /** Jacobian by reverse mode: one pass per element of the result. For functions with few outputs. */
-export function jacrev<A extends unknown[], R>(
+export function jacrev<A extends unknown[], R, const O extends JacobianOptions = Record<never, never>>(
   fn: (...args: A) => R,
-  options: JacobianOptions = {},
-): (...args: Args<A>) => Jacobian {
-  return jacobian("jacrev", checkFunction("jacrev", fn), options, (f, x) => {
+  options?: O,
+): (...args: PrimalArgs<A, At<O>>) => Jacobian<A, R, O>;
+export function jacrev(fn: unknown, options: JacobianOptions = {}): (...args: unknown[]) => unknown {
+  return jacobian("jacrev", checkFunction("jacrev", fn, frontendOptions("jacrev", options)), options, (f, x) => {
     const [value, back] = vjp(f, unflatten(x.def, x.leaves)) as [unknown, (ct: unknown) => unknown[]];
     const out = flatten(value, isTensor);
     const outs = out.leaves as Tensor[];
@@ -88,11 +87,13 @@ export function jacrev<A extends unknown[], R>(
 }
 
 /** Matrix of second derivatives of a function with a scalar result: forward over reverse mode. */
-export function hessian<A extends unknown[], R>(
+export function hessian<A extends unknown[], R, const O extends JacobianOptions = Record<never, never>>(
   fn: (...args: A) => R,
-  options: JacobianOptions = {},
-): (...args: Args<A>) => Jacobian {
-  return jacfwd(jacrev(fn, options) as never, options) as (...args: Args<A>) => Jacobian;
+  options?: O,
+): (...args: PrimalArgs<A, At<O>>) => Hessian<A, R, O>;
+export function hessian(fn: unknown, options: JacobianOptions = {}): (...args: unknown[]) => unknown {
+  const { argnums } = options;
+  return jacfwd(jacrev(checkFunction("hessian", fn), options), argnums === undefined ? {} : { argnums });
 }
 
 /** The chosen argument as tensors. */
@@ -109,7 +110,7 @@ function jacobian(
   options: JacobianOptions,
   work: (f: (x: unknown) => unknown, x: Chosen) => unknown,
 ): (...args: unknown[]) => unknown {
-  checkOptions(name, options, ["argnums"]);
+  checkOptions(name, options, ["argnums", ...frontendOptionNames]);
   const { argnums = 0 } = options;
   const made = (...args: unknown[]): unknown => {
     if (!(argnums in args))

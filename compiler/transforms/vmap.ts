@@ -6,31 +6,15 @@ import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../f
 import { hereText } from "../trace/here.js";
 import type { Tensor } from "../trace/tensor.js";
 import { type Lanes, type OutAxis, vmapCall } from "./batch.js";
-import {
-  type AnyFunction,
-  type Args,
-  callTraced,
-  checkFunction,
-  type FlatArgs,
-  type Forwarding,
-  flattenArgs,
-  nameAfter,
-  nameOf,
-  type Result,
-} from "./call.js";
+import { callTraced, checkFunction, type FlatArgs, type Forwarding, flattenArgs, nameAfter, nameOf } from "./call.js";
 import { ensembleCall } from "./ensemble.js";
+import type { AnyFunction, Args, Axes, AxesOf, Fitting, InAxes, InAxesOf, Result } from "./types.js";
 
-/** Where batch axes are: an axis (negative ones count from the end), null for "not mapped", or a tree of these. */
-export type Axes = number | null | readonly Axes[] | { readonly [key: string]: Axes };
-
-/** Batch axes of the arguments: one for all, or an array with one entry per argument, each a tree prefix of it. */
-export type InAxes = number | null | readonly Axes[];
-
-export interface VmapOptions extends FrontendOptions {
+export interface VmapOptions<I = InAxes, O = Axes> extends FrontendOptions {
   /** Batch axes of the arguments. Default 0. */
-  readonly inAxes?: InAxes;
+  readonly inAxes?: I;
   /** Where results get their batch axis; a tree prefix of the result. Default 0. */
-  readonly outAxes?: Axes;
+  readonly outAxes?: O;
   /** Number of lanes; needed when every `inAxes` is null. */
   readonly axisSize?: number;
   /**
@@ -54,14 +38,20 @@ export interface VmapOptions extends FrontendOptions {
  */
 export function vmap<A extends unknown[], R>(
   fn: (...args: A) => R,
-  inAxes?: InAxes | VmapOptions,
-  outAxes?: Axes,
+  inAxes?: Mapping<A, R>,
+  outAxes?: NoInfer<AxesOf<R>>,
 ): (...args: Args<A>) => Result<R>;
 export function vmap<A extends unknown[], R>(
   model: Forwarding<A, R> | Models<A, R>,
-  inAxes?: InAxes | VmapOptions,
-  outAxes?: Axes,
+  inAxes?: Mapping<A, R>,
+  outAxes?: NoInfer<AxesOf<R>>,
 ): (...args: Args<A>) => Result<R>;
+// axes that are only known when the program runs, and trees of axes for generic functions
+export function vmap<F extends Mappable, const I extends InAxes | VmapOptions, const O extends Axes = 0>(
+  fn: F,
+  inAxes: Open<I, ArgsOf<F>, ResultOf<F>>,
+  ...outAxes: [] | [O & Fitting<O, AxesOf<ResultOf<F>>>]
+): (...args: Args<ArgsOf<F>>) => Result<ResultOf<F>>;
 export function vmap(fn: unknown, inAxes?: InAxes | VmapOptions, outAxes?: Axes): (...args: unknown[]) => unknown {
   const options = readOptions(inAxes, outAxes);
   const models = modelsIn(fn);
@@ -82,6 +72,36 @@ export function vmap(fn: unknown, inAxes?: InAxes | VmapOptions, outAxes?: Axes)
   nameAfter(mapped, "vmap", target);
   return mapped;
 }
+
+/** What the second argument of `vmap` may be for a function of arguments A and result R. */
+type Mapping<A extends readonly unknown[], R> = NoInfer<InAxesOf<A> | VmapOptions<InAxesOf<A>, AxesOf<R>>>;
+
+// biome-ignore lint/suspicious/noExplicitAny: modules of any arguments, as in AnyFunction
+type AnyArgs = any[];
+type Mappable = AnyFunction | Forwarding<AnyArgs> | Models<AnyArgs, unknown>;
+type FunctionOf<F> =
+  F extends Models<AnyArgs, unknown>
+    ? F extends readonly (infer M)[]
+      ? FunctionOf<M>
+      : F extends { readonly items: readonly (infer M)[] }
+        ? FunctionOf<M>
+        : never
+    : F extends Forwarding<AnyArgs>
+      ? F["forward"]
+      : F;
+type ArgsOf<F> = FunctionOf<F> extends (...args: infer A) => unknown ? A : never;
+type ResultOf<F> = FunctionOf<F> extends (...args: never[]) => infer R ? R : never;
+
+/** The second argument, of type I, where it may fit; an option that there is not is refused here too. */
+type Open<I, A extends readonly unknown[], R> = [I] extends [InAxes]
+  ? I & Fitting<I, InAxesOf<A>>
+  : I extends number | null | readonly unknown[]
+    ? never
+    : I extends VmapOptions<infer J, infer O>
+      ? [keyof I] extends [keyof VmapOptions]
+        ? I & VmapOptions<Fitting<J, InAxesOf<A>>, Fitting<O, AxesOf<R>>>
+        : never
+      : never;
 
 /** Modules that are alike: an array of them, or a module that is a list. */
 export type Models<A extends readonly unknown[], R> =
@@ -116,11 +136,13 @@ function vmapModels(models: readonly unknown[], options: ReadOptions): (...args:
       );
     }
     return ensembleCall(
-      `vmap([${nameOf(first)} × ${count}])`,
-      count,
+      {
+        name: `vmap([${nameOf(first)} × ${count}])`,
+        list: models as readonly object[],
+        call: (k, leaves) => callTraced("vmap", functions[k]!, { def: flat.def }, leaves),
+      },
       flat.leaves,
       { axes, size },
-      (k, leaves) => callTraced("vmap", functions[k]!, { def: flat.def }, leaves),
       (def) => outAxesFor(first, def, options.outAxes),
     );
   };

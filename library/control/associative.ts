@@ -7,16 +7,15 @@ import { hereText } from "../../compiler/trace/here.js";
 import { stage } from "../../compiler/trace/stage.js";
 import { Tensor } from "../../compiler/trace/tensor.js";
 import {
-  type Arg,
   callChecked,
   checkFunction,
   checkOptions,
   flattenArgs,
   nameOf,
-  type Result,
   resultLeaves,
 } from "../../compiler/transforms/call.js";
 import { runGraph } from "../../compiler/transforms/run.js";
+import type { Arg, Result } from "../../compiler/transforms/types.js";
 import { axisOf } from "../numpy/shape.js";
 
 export interface AssociativeScanOptions {

@@ -10,14 +10,8 @@ import { hereText } from "../../compiler/trace/here.js";
 import { shareCaptures } from "../../compiler/trace/stage.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 import { isLiteral } from "../../compiler/trace/trace.js";
-import {
-  type AnyFunction,
-  callChecked,
-  checkFunction,
-  flattenArgs,
-  type Result,
-  resultLeaves,
-} from "../../compiler/transforms/call.js";
+import { callChecked, checkFunction, flattenArgs, resultLeaves } from "../../compiler/transforms/call.js";
+import type { AnyFunction, Result } from "../../compiler/transforms/types.js";
 import { adapted, type Callback, isNumber, traceCallback } from "./callback.js";
 
 /** Operands as the branches see them: tensors. */

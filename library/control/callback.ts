@@ -5,7 +5,8 @@ import type { Path, TreeDef } from "../../compiler/core/tree.js";
 import { type Atom, type Graph, literal } from "../../compiler/ir/graph.js";
 import { stage } from "../../compiler/trace/stage.js";
 import type { Tensor } from "../../compiler/trace/tensor.js";
-import { type AnyFunction, callChecked, nameOf, resultLeaves } from "../../compiler/transforms/call.js";
+import { callChecked, nameOf, resultLeaves } from "../../compiler/transforms/call.js";
+import type { AnyFunction } from "../../compiler/transforms/types.js";
 
 /** A traced function. */
 export interface Callback {

@@ -14,7 +14,8 @@ import { type Atom, literal } from "../../compiler/ir/graph.js";
 import { hereText } from "../../compiler/trace/here.js";
 import type { Operand, Tensor } from "../../compiler/trace/tensor.js";
 import { isLiteral } from "../../compiler/trace/trace.js";
-import { type AnyFunction, nameOf } from "../../compiler/transforms/call.js";
+import { nameOf } from "../../compiler/transforms/call.js";
+import type { AnyFunction } from "../../compiler/transforms/types.js";
 import { adapted, type Callback, isNumber, traceCallback } from "./callback.js";
 
 /** Where a carry starts. */

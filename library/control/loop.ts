@@ -10,16 +10,14 @@ import { hereText } from "../../compiler/trace/here.js";
 import { shareCaptures } from "../../compiler/trace/stage.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 import {
-  type AnyFunction,
-  type Arg,
   callChecked,
   checkFunction,
   checkOptions,
   flattenArgs,
   isLeaf,
   nameOf,
-  type Result,
 } from "../../compiler/transforms/call.js";
+import type { AnyFunction, Arg, Result } from "../../compiler/transforms/types.js";
 import { vmap } from "../../compiler/transforms/vmap.js";
 import { slice } from "../numpy/indexing.js";
 import { concatenate, reshape } from "../numpy/shape.js";

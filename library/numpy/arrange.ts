@@ -6,6 +6,7 @@ import * as ops from "../../compiler/ops/index.js";
 import { type TensorLike, tensorOf } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import type { Tensor } from "../../compiler/trace/tensor.js";
+import { checkNoMore } from "./options.js";
 import { cut } from "./region.js";
 import { type AxisSpec, asTensor, axesOf, axisOf, concatenate, flip } from "./shape.js";
 
@@ -152,11 +153,14 @@ export function rot90(x: TensorLike, turns = 1, axes: readonly [number, number] 
 }
 
 /** Arrays below each other: along axis 0, vectors as rows. */
-export const vstack = (xs: readonly TensorLike[]): Tensor =>
-  concatenate(listOf(xs, "vstack").map((x) => (x.ndim < 2 ? ops.reshape(x, [1, x.size]) : x)));
+export function vstack(xs: readonly TensorLike[], ...surplus: readonly never[]): Tensor {
+  checkNoMore("vstack", surplus, "vstack([x, y])");
+  return concatenate(listOf(xs, "vstack").map((x) => (x.ndim < 2 ? ops.reshape(x, [1, x.size]) : x)));
+}
 
 /** Arrays beside each other: along axis 1, vectors one behind the other. */
-export function hstack(xs: readonly TensorLike[]): Tensor {
+export function hstack(xs: readonly TensorLike[], ...surplus: readonly never[]): Tensor {
+  checkNoMore("hstack", surplus, "hstack([x, y])");
   const list = listOf(xs, "hstack").map((x) => (x.ndim < 1 ? ops.reshape(x, [1]) : x));
   return concatenate(list, list[0] && list[0].ndim > 1 ? 1 : 0);
 }

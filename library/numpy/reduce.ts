@@ -1,12 +1,13 @@
 // Reductions under their numpy names: over one axis, several, or all.
 
 import { showAval } from "../../compiler/core/aval.js";
-import { ShapeError, ValueError } from "../../compiler/core/errors.js";
+import { ShapeError } from "../../compiler/core/errors.js";
 import { sizeOf } from "../../compiler/core/shape.js";
 import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import type { Tensor } from "../../compiler/trace/tensor.js";
+import { checkOptions } from "./options.js";
 import { toDType } from "./promote.js";
 import { type AxisSpec, asTensor, axesOf } from "./shape.js";
 
@@ -19,10 +20,7 @@ type Reduction = (x: TensorLike, axis?: AxisSpec | null, options?: ReduceOptions
 
 function reduction(name: string, op: (x: Tensor, axes: readonly number[]) => Tensor): Reduction {
   return (x, axis, options = {}) => {
-    for (const key of Object.keys(options)) {
-      if (key !== "keepDims")
-        throw new ValueError(`${name}: there is no option '${key}'; there is keepDims${hereText()}`);
-    }
+    checkOptions(name, options, ["keepDims"]);
     const { keepDims = false } = options;
     const a = asTensor(x, name);
     // "all axes" means those of one example: they are named before anything is batched

@@ -8,6 +8,7 @@ import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
 import { withPlace } from "../../compiler/trace/trace.js";
+import { checkNoArray, checkNoMore } from "./options.js";
 import { operand, promotedDType, stretch, toDType } from "./promote.js";
 
 /** An axis, or several. Negative ones count from the end. */
@@ -29,7 +30,8 @@ export function axisOf(axis: number, rank: number, name: string, of?: string): n
 }
 
 /** The same elements in another shape. One size may be −1: it is worked out. */
-export function reshape(x: TensorLike, shape: Shape | number): Tensor {
+export function reshape(x: TensorLike, shape: Shape | number, ...surplus: readonly never[]): Tensor {
+  checkNoMore("reshape", surplus, "reshape(x, [2, 3])");
   const a = asTensor(x, "reshape");
   const sizes = typeof shape === "number" ? [shape] : [...shape];
   const open = sizes.indexOf(-1);
@@ -119,12 +121,14 @@ function inOneDType(xs: readonly TensorLike[], name: string): Tensor[] {
 
 /** Arrays one behind the other along an axis they have. */
 export function concatenate(xs: readonly TensorLike[], axis = 0): Tensor {
+  checkNoArray("concatenate", axis);
   const list = inOneDType(xs, "concatenate");
   return ops.concatenate(list, axisOf(axis, list[0]!.ndim, "concatenate", showAval(list[0]!.aval)));
 }
 
 /** Arrays of one shape side by side along a new axis. */
 export function stack(xs: readonly TensorLike[], axis = 0): Tensor {
+  checkNoArray("stack", axis);
   const list = inOneDType(xs, "stack");
   const first = list[0]!;
   list.forEach((x, i) => {

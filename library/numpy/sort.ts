@@ -6,19 +6,13 @@ import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import type { Tensor } from "../../compiler/trace/tensor.js";
+import { checkOptions } from "./options.js";
 import { toDType } from "./promote.js";
 import { asTensor, axisOf, stack } from "./shape.js";
 
 export interface SortOptions {
   /** Largest first; NaN, the largest of all, before everything. */
   readonly descending?: boolean;
-}
-
-function checkOptions(name: string, options: object, known: readonly string[]): void {
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key))
-      throw new ValueError(`${name}: there is no option '${key}'; there is ${known.join(", ")}${hereText()}`);
-  }
 }
 
 /** x and the axis from the front; without an axis all elements in one. */

@@ -7,21 +7,14 @@ import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import type { Operand, Tensor } from "../../compiler/trace/tensor.js";
+import { checkOptions } from "./options.js";
 import { operand, stretch, toDType } from "./promote.js";
 import { max, mean, min, type ReduceOptions, sum } from "./reduce.js";
 import { type AxisSpec, asTensor, axesOf, broadcastTo } from "./shape.js";
 
-const f32 = (value: number): Operand => literal(value, { dtype: "f32", shape: [] });
+export { checkOptions };
 
-/** Throws `ValueError` for an option that there is not. */
-export function checkOptions(name: string, options: object, known: readonly string[]): void {
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key))
-      throw new ValueError(
-        `${name}: there is no option '${key}'; there ${known.length === 1 ? "is" : "are"} ${known.join(", ")}${hereText()}`,
-      );
-  }
-}
+const f32 = (value: number): Operand => literal(value, { dtype: "f32", shape: [] });
 
 const asFloat = (x: TensorLike, name: string): Tensor => toDType(asTensor(x, name), "f32", name) as Tensor;
 

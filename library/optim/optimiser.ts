@@ -7,7 +7,7 @@ import * as ops from "../../compiler/ops/index.js";
 import type { TensorLike } from "../../compiler/trace/create.js";
 import { hereText } from "../../compiler/trace/here.js";
 import { type Operand, Tensor } from "../../compiler/trace/tensor.js";
-import type { Result } from "../../compiler/transforms/call.js";
+import type { Result } from "../../compiler/transforms/types.js";
 import { stretch } from "../numpy/promote.js";
 import { asProgram, checkNumber, checkScalar, type FlatTree, f32, floatTree, leavesBeside, scalarOf } from "./tree.js";
 

@@ -176,6 +176,10 @@ describe("scopes", () => {
     )()[0];
     expect(read(expression, "fact")).toBe(expression);
     expect(freeVariables(expression)).toEqual([]);
+    const replaced = make<() => [AnyFunction, unknown]>(
+      "() => { function f() { return f; } const old = f; f = 5; return [old, f]; }",
+    )();
+    expect(read(replaced[0], "f")).toBe(replaced[1]);
     function declared(n: number): number {
       return n > 0 ? declared(n - 1) : 0;
     }
@@ -184,9 +188,13 @@ describe("scopes", () => {
 
   test("what the name of a function around hides is not taken for it", () => {
     const hidden = make<() => { inner: AnyFunction }>(
-      "() => { const memo = (f) => ({ inner: f() }); const named = memo(function named() { return () => named; }); return named; }",
+      "() => { const memo = (f) => ({ inner: f() }); const named = memo(function named(p) { return () => [named, p]; }); return named; }",
     )();
     expect(read(hidden.inner, "named")).toBe("unseen"); // V8 does not show it
+    const bare = make<() => { inner: AnyFunction }>(
+      "() => { const memo = (f) => ({ inner: f() }); const bare = memo(function bare() { return () => bare; }); return bare; }",
+    )();
+    expect(read(bare.inner, "bare")).toBe("unseen"); // nor the scope that holds nothing else
     const outer = make<() => () => AnyFunction>("() => { function outer() { return () => outer; } return outer; }")();
     expect(read(outer(), "outer")).toBe(outer);
     const method = make<() => AnyFunction>(

@@ -185,6 +185,7 @@ test("a worker thread", async () => {
 
 test.each([
   ["bundled", {}],
+  ["bundled, with its map beside it", { sourcemap: "linked" }],
   ["minified", { minify: true }],
   ["minified, with names kept", { minify: true, keepNames: true }],
   ["minified, for a script of its own", { minify: true, format: "iife", globalName: "bundle" }],
@@ -230,6 +231,7 @@ test("tsx, CommonJS", async () => {
 
 test.each([
   ["threads", "without coverage"],
+  ["vmThreads", "without coverage"],
   ["forks", "v8"],
   ["threads", "v8"],
   ["forks", "istanbul"],

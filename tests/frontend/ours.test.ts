@@ -1,6 +1,6 @@
 // Whose functions are: ours by whatever way they came about, the engine's and Node's, and the user's.
 import { inspect, promisify } from "node:util";
-import { runInThisContext } from "node:vm";
+import { runInNewContext, runInThisContext } from "node:vm";
 import * as lanewise from "lanewise";
 import { expect, test } from "vitest";
 import { boundParts } from "../../compiler/frontend/inspector.js";
@@ -92,6 +92,22 @@ test("registered functions are ours, with all that they and objects hold; what i
     expect(isOurs(fn)).toBe(true);
   }
   expect([isOurs(foreign), isOurs(Math.sin), isNative(Math.sin)]).toEqual([false, false, true]);
+});
+
+test("a function given by itself is entered alone, and not kept alive", async () => {
+  const { setFlagsFromString } = await import("node:v8");
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc") as () => void;
+  const users = (): number => 1;
+  const refs = [1, 2].map((k) => {
+    const made = Object.assign(() => k, { of: users });
+    registerOurs(made);
+    expect([isOurs(made), isOurs(users)]).toEqual([true, false]);
+    return new WeakRef(made);
+  });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  gc();
+  expect(refs.map((ref) => ref.deref())).toEqual([undefined, undefined]);
 });
 
 test("a bound function is taken apart", () => {

@@ -258,7 +258,7 @@ describe("what a function captures", () => {
       expect(inner.cacheSize).toBe(0);
       return result;
     });
-    const f = jit(outer);
+    const f = jit(outer, { frontend: "trace" });
     expect(await f(tensor([1, 2]), tensor([3, 4])).toArray()).toEqual([3, 8]);
     expect(await f(tensor([1, 2]), tensor([5, 6])).toArray()).toEqual([5, 12]);
     expect(outer.runs).toBe(1);
@@ -413,21 +413,24 @@ describe("mistakes in the function", () => {
   }
 
   test("such as operators on traced values are found with the user's line", () => {
+    const own = { frontend: "trace" } as const; // run on tracers
     const compare = (x: number, y: number): number => (x < y ? x : y);
     const sum = (x: number): number => x + 1;
     const text = (x: Tensor): string => `${x}`;
     const convert = (x: Tensor): number => Number(x);
     for (const work of [
-      () => jit(compare)(1, 2),
-      () => jit(sum)(1),
-      () => jit(convert)(ones([2])),
-      () => vmap(sum)(ones([2])),
+      () => jit(compare, own)(1, 2),
+      () => jit(sum, own)(1),
+      () => jit(convert, own)(ones([2])),
+      () => vmap(sum, own)(ones([2])),
     ]) {
       expect(messageOf(work)).toContain("the function needs its number (an operator such as +, * or <, or Number())");
       expect(messageOf(work)).toContain("where(condition, a, b)");
     }
-    expect(messageOf(() => jit(text)(ones([2])))).toContain("needs its text (template string or string conversion)");
-    expect(messageOf(() => jit(compare)(1, 2))).toContain("at compare (");
+    expect(messageOf(() => jit(text, own)(ones([2])))).toContain(
+      "needs its text (template string or string conversion)",
+    );
+    expect(messageOf(() => jit(compare, own)(1, 2))).toContain("at compare (");
   });
 
   test("such as truth tests and identity of parameters are found before it runs, with a code frame", () => {
@@ -437,7 +440,7 @@ describe("mistakes in the function", () => {
       if (x as unknown) return x;
       return x.neg();
     };
-    const text = messageOf(() => jit(relu)(ones([2])));
+    const text = messageOf(() => jit(relu, { frontend: "trace" })(ones([2])));
     expect(text).toMatch(/^if: x is traced, and a traced value has no truth value/);
     expect(text).toMatch(/> \d+ \| {7}if \(x as unknown\) return x;\n +\| {11}\^/);
     expect(text).toContain("where(x, a, b)");
@@ -446,9 +449,9 @@ describe("mistakes in the function", () => {
       (x: Tensor) => !x,
       (x: Tensor) => x || x,
       (x: unknown) => (x === run ? 1 : 2),
-      (x: Tensor) => vmap((y: Tensor) => (y ? y : 0))(x),
+      (x: Tensor) => vmap((y: Tensor) => (y ? y : 0), { frontend: "trace" })(x),
     ] as unknown as ((x: Tensor) => Tensor)[]) {
-      expect(messageOf(() => jit(fn)(ones([2])))).toContain("is traced");
+      expect(messageOf(() => jit(fn, { frontend: "trace" })(ones([2])))).toContain("is traced");
     }
   });
 
@@ -473,7 +476,8 @@ describe("mistakes in the function", () => {
     const load = async (): Promise<Tensor> => {
       throw new Error("later");
     };
-    expect(messageOf(() => jit(load)())).toMatch(
+    expect(() => jit(load)()).toThrow("async functions cannot be traced");
+    expect(messageOf(() => jit(load, { frontend: "trace" })())).toMatch(
       /^jit of load: the function is async, so its result is not known when it returns\n {2}await data outside and pass it as an argument\n/,
     );
     await new Promise((resolve) => setImmediate(resolve));
@@ -498,7 +502,7 @@ describe("mistakes in the function", () => {
       kept = x.mul(2);
       return x;
     };
-    jit(keep)(ones([2]));
+    jit(keep, { frontend: "trace" })(ones([2]));
     expect(messageOf(() => kept!.add(1))).toContain("left jit(keep), the function it was traced in");
     expect(messageOf(() => jit((x: Tensor) => x.add(kept!))(ones([2])))).toContain("left jit(keep)");
   });
@@ -509,7 +513,9 @@ test("options and functions that are none are refused", () => {
     new LanewiseError("jit: number given, but a function or a module is wanted"),
   );
   expect(() => jit((x: Tensor) => x, { static: [0] } as object)).toThrow(
-    new LanewiseError("jit: there is no option 'static'; there are staticArgnums, donateArgnums, retraceWarning"),
+    new LanewiseError(
+      "jit: there is no option 'static'; there are staticArgnums, donateArgnums, retraceWarning, frontend, scope, maxSteps",
+    ),
   );
 });
 

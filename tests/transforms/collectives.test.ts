@@ -216,8 +216,8 @@ describe("collectives", () => {
       expect(await numbers(vmap(grad(g), i)(x))).toEqual(want.map((v) => expect.closeTo(v, 5)));
     }
     const total = (g: typeof f) => (t: Tensor) => vmap(g, i)(t).sum();
-    const second = await numbers(hessian(total(f))(x) as Tensor);
-    expect(await numbers(hessian(total(checkpoint(f)))(x) as Tensor)).toEqual(second.map((v) => expect.closeTo(v, 4)));
+    const second = await numbers(hessian(total(f))(x));
+    expect(await numbers(hessian(total(checkpoint(f)))(x))).toEqual(second.map((v) => expect.closeTo(v, 4)));
     // no operand differs between lanes, but the body speaks of them
     const body = checkpoint((s: Tensor) => s.mul(axisIndex("i").astype("f32")));
     expect(await numbers(vmap((_: Tensor) => body(tensor(10)), i)(x))).toEqual([0, 10, 20]);

@@ -5,6 +5,7 @@ import {
   arange,
   at,
   einsum,
+  type InAxes,
   jit,
   matmul,
   moveAxis,
@@ -148,7 +149,7 @@ describe("axes of trees", () => {
 
   test("are prefixes: what stands for a node stands for all below it", async () => {
     const full = vmap(f, [{ w: 0, b: [0, 0] }, 0], { y: 1, list: [1, 0] })(params, x);
-    const same: readonly (readonly [Axes, Axes])[] = [
+    const same: readonly (readonly [InAxes, Axes])[] = [
       [0, { y: 1, list: [1, 0] }],
       [[0, 0], { y: -1, list: [-1, -1] }],
       [[{ w: -2, b: 0 }, -2], { y: 1, list: [1, 0] }],

@@ -2,6 +2,7 @@
 import {
   type Axes,
   dot,
+  type InAxes,
   jit,
   LanewiseError,
   matmul,
@@ -142,7 +143,7 @@ describe("axes", () => {
 
 describe("the structure", () => {
   test("of inAxes fits the arguments", () => {
-    expect(messageOf(ShapeError, () => vmap(f, [0])(ones([2]), ones([2])))).toBe(
+    expect(messageOf(ShapeError, () => vmap(f, [0] as InAxes)(ones([2]), ones([2])))).toBe(
       "vmap of f: inAxes has 1 entries for 2 arguments\n  give one entry per argument, or a single number for all",
     );
     const params = { w: ones([2, 2]), b: ones([2]) };

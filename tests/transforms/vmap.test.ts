@@ -1,7 +1,19 @@
 // vmap as users meet it: batch axes in and out, trees, nesting, captured values, and what it says of mistakes.
 import { describe, expect, test } from "vitest";
 import { printGraph } from "../../compiler/ir/print.js";
-import { arange, jit, numpy as np, ones, setDevice, type Tensor, tensor, vmap, zeros } from "../../index.js";
+import {
+  type Axes,
+  arange,
+  type InAxes,
+  jit,
+  numpy as np,
+  ones,
+  setDevice,
+  type Tensor,
+  tensor,
+  vmap,
+  zeros,
+} from "../../index.js";
 import { f32, trace } from "../support/trace.js";
 
 setDevice("cpu");
@@ -217,9 +229,10 @@ describe("mistakes", () => {
     "inAxes of x is 0.5, but an integer or null is wanted": () => vmap(one, 0.5)(a),
     'inAxes of x is "0", but an integer or null is wanted': () => vmap(one, "0" as unknown as number)(a),
     "outAxes of the result is 1.5, but an integer or null is wanted": () => vmap(one, 0, 1.5)(a),
-    "inAxes has 2 entries for 1 arguments": () => vmap(one, [0, 0])(a),
-    "inAxes has the wrong structure at inAxes[0]: it is an object with keys w": () => vmap(one, [{ w: 0 }])(a),
-    "outAxes has the wrong structure at outAxes: it is an array of 2": () => vmap(one, 0, [0, 0])(a),
+    "inAxes has 2 entries for 1 arguments": () => vmap(one, [0, 0] as InAxes)(a),
+    "inAxes has the wrong structure at inAxes[0]: it is an object with keys w": () =>
+      vmap(one, [{ w: 0 }] as InAxes)(a),
+    "outAxes has the wrong structure at outAxes: it is an array of 2": () => vmap(one, 0, [0, 0] as Axes)(a),
     "no argument is mapped (every inAxes is null), so the number of lanes is unknown": () => vmap(one, null)(a),
     "outAxes is null at the result, but that result differs between lanes": () => vmap(one, 0, null)(a),
     "outAxes 2 at the result is out of range for a result of rank 1 per lane, valid -2..1": () => vmap(one, 0, 2)(a),

@@ -81,6 +81,19 @@ export function filler({ dtype, shape }: Aval): { eqns: Eqn[]; value: Atom } {
   return { eqns: [eqn], value: eqn.outputs[0]! };
 }
 
+/** The list with others behind the first `count`. */
+export const insertBehind = <T>(list: readonly T[], count: number, others: readonly T[]): T[] => [
+  ...list.slice(0, count),
+  ...others,
+  ...list.slice(count),
+];
+
+/** A Graph that takes its last `more` inputs behind the first `consts` instead. */
+export function takeAsConsts(graph: Graph, consts: number, more: number): Graph {
+  const own = graph.inputs.length - more;
+  return { ...graph, inputs: insertBehind(graph.inputs.slice(0, own), consts, graph.inputs.slice(own)) };
+}
+
 /** Grows `start`, flags of a carry, by what `step` finds to be set behind an iteration, until nothing is new. */
 export function fixpoint(
   start: readonly boolean[],

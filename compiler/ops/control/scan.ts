@@ -17,11 +17,13 @@ import {
   fixpoint,
   flip,
   graphOf,
+  insertBehind,
   instantiate,
   keep,
   parted,
   readInputs,
   strong,
+  takeAsConsts,
   typesOf,
   withOutputs,
   zerosOf,
@@ -72,7 +74,8 @@ export const scanOp: RegionOp = register<RegionOp>({
     const moved = arrays.map((x) => (x.axis === 0 ? { value: lanesAt(x, 1, lanes.size), axis: 1 } : x));
     const axesOf = (flags: readonly boolean[]): (number | null)[] => [
       ...fixed.map((x) => x.axis),
-      ...carried.map((x, j) => (flags[j] ? (x.axis ?? 0) : null)),
+      // first, so that a lane's own axes come last
+      ...carried.map((_, j) => (flags[j] ? 0 : null)),
       ...moved.map((x) => (x.axis === null ? null : x.axis - 1)),
     ];
     const flags = fixpoint(
@@ -194,6 +197,11 @@ export const scanOp: RegionOp = register<RegionOp>({
         carry: count(carried),
       },
     };
+  },
+  widen({ inputs, params }, [body], more) {
+    const { consts } = params as ScanParams;
+    const wider = { body: takeAsConsts(body!, consts, more.length), consts: consts + more.length };
+    return { inputs: insertBehind(inputs, consts, more), params: { ...params, ...wider } };
   },
   samples: scanSamples,
   ulp: 16,

@@ -255,6 +255,12 @@ const switchOp: RegionOp = register<RegionOp>({
       },
     };
   },
+  bodies: (params) => lanesOf(params as SwitchParams, 0).lane,
+  widen(eqn, graphs, more, transforms) {
+    const { laneAxes } = lanesOf(eqn.params as SwitchParams, eqn.inputs.length - 1);
+    const lanes = { lane: graphs, laneAxes: [...laneAxes, ...more.map(() => [])] };
+    return { inputs: [...eqn.inputs, ...more], params: paramsOf(lanes, eqn.inputs[0]!.aval.shape, transforms) };
+  },
   samples: switchSamples,
   ulp: 4,
 });

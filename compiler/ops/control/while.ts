@@ -17,10 +17,12 @@ import {
   checkTypes,
   fixpoint,
   flip,
+  insertBehind,
   keep,
   parted,
   readInputs,
   strong,
+  takeAsConsts,
   typesOf,
   withOutputs,
   zerosOf,
@@ -72,9 +74,8 @@ const whileOp: RegionOp = register<RegionOp>({
   batch(args, params, laneAxis, transforms) {
     const { cond, body, consts, lanes, ...others } = params as WhileParams;
     const [fixed, carry] = parted(args, consts);
-    // behind the lane axes there are
-    const axesOf = (flags: readonly boolean[]): (number | null)[] =>
-      carry.map((x, j) => (flags[j] ? Math.max(x.axis ?? 0, lanes) : null));
+    // right behind the lane axes there are, so that a lane's own axes come last
+    const axesOf = (flags: readonly boolean[]): (number | null)[] => flags.map((flag) => (flag ? lanes : null));
     const given = fixed.map((x) => x.axis);
     const step = (flags: readonly boolean[]): boolean[] =>
       transforms.batch(body, [...given, ...axesOf(flags)], laneAxis).outAxes.map((axis) => axis !== null);
@@ -135,7 +136,8 @@ const whileOp: RegionOp = register<RegionOp>({
     isBounded(params)
       ? undefined
       : "how often a while loop runs is not known beforehand, so that reverse mode cannot keep what its steps leave\n" +
-        "  bound it: whileLoop(cond, body, init, { maxSteps: n }); use foriLoop with numbers for bounds, or scan;\n" +
+        "  bound it: while (bounded(n) && …) in a plain function, or the option { maxSteps: n } for all of its loops;\n" +
+        "  whileLoop(cond, body, init, { maxSteps: n }); foriLoop with numbers for bounds, or scan;\n" +
         "  or differentiate forwards, with jvp or jacfwd",
   partialEval(eqn, unknown, transforms) {
     const { cond, body, consts } = eqn.params as WhileParams;
@@ -210,6 +212,19 @@ const whileOp: RegionOp = register<RegionOp>({
         consts: kept.slice(0, consts).filter(Boolean).length,
         ...(lane ? { lane: pruned(lane), laneAxes: keep(laneAxes!, kept) } : {}),
       },
+    };
+  },
+  bodies(params) {
+    const { cond, body, lane } = params as WhileParams & Partial<WhileLanes>;
+    return lane ? [cond, body, lane] : [cond, body];
+  },
+  widen({ inputs, params }, graphs, more) {
+    const { consts, laneAxes } = params as WhileParams & Partial<WhileLanes>;
+    const [cond, body, lane] = graphs.map((graph) => takeAsConsts(graph, consts, more.length));
+    const lanes = lane ? { lane, laneAxes: [...laneAxes!, ...more.map(() => [])] } : {};
+    return {
+      inputs: insertBehind(inputs, consts, more),
+      params: { ...params, cond, body, ...lanes, consts: consts + more.length },
     };
   },
   samples: whileSamples,
