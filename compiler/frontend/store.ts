@@ -140,8 +140,9 @@ function contentsOf(x: object): Contents {
 /** Gives an object other contents. */
 function setContents(x: object, { keys, length, packed, privates: own, entries }: Contents): void {
   for (const key of Reflect.ownKeys(x)) {
-    if (key !== "length" && !keys.has(key) && Reflect.getOwnPropertyDescriptor(x, key)?.configurable)
-      Reflect.deleteProperty(x, key);
+    const property = Reflect.getOwnPropertyDescriptor(x, key)!;
+    if (key !== "length" && !keys.has(key) && "value" in property && property.configurable)
+      Reflect.deleteProperty(x, key); // accessors are no contents
   }
   if (Array.isArray(x)) {
     x.length = length;

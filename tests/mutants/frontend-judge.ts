@@ -34,10 +34,10 @@ function fault(): string | undefined {
       if (!(error as Error).message.includes(message)) return `${name}: ${(error as Error).message}`;
     }
   }
-  const { failures, refused: declined } = survey(7, 0, 300);
+  const { failures, refused: declined } = survey(7, 0, 120);
   if (failures.length > 0) return `program ${failures[0]!.program}: ${showVerdict(failures[0]!.verdict)}`;
   const count = [...declined.values()].flat().length;
-  return count < 15 ? undefined : `${count} programs are refused`;
+  return count < 6 ? undefined : `${count} programs are refused`;
 }
 
 function sameTree(got: unknown, want: unknown): boolean {

@@ -59,7 +59,7 @@ declare global {
 const timed = new Script("fuzzedWork()");
 
 /** Runs `work` for at most so long. */
-export function within<T>(timeoutMs: number, work: () => T): T {
+function within<T>(timeoutMs: number, work: () => T): T {
   globalThis.fuzzedWork = work;
   try {
     return timed.runInThisContext({ timeout: timeoutMs }) as T;

@@ -17,7 +17,7 @@ function apart(m: Maker, make: () => string): { readonly text: string; readonly 
 }
 
 /** A function that sees, and may change, what is around it. */
-export function declareFunction(m: Maker, s: Names, depth: number): string {
+function declareFunction(m: Maker, s: Names, depth: number): string {
   const { draw } = m;
   const name = m.fresh("f");
   const params = draw.below(3);
@@ -39,7 +39,7 @@ export function declareFunction(m: Maker, s: Names, depth: number): string {
 }
 
 /** A class with fields, a method, an accessor and a private field, and an object of it. */
-export function declareClass(m: Maker, s: Names): string {
+function declareClass(m: Maker, s: Names): string {
   const { draw } = m;
   const [type, name, v] = [m.fresh("C"), m.fresh("o"), m.fresh("v")];
   const isDerived = draw.chance(0.3);
@@ -63,7 +63,7 @@ export function declareClass(m: Maker, s: Names): string {
 }
 
 /** Closures of each turn of a loop, called behind it. */
-export function declareClosures(m: Maker, s: Names): string {
+function declareClosures(m: Maker, s: Names): string {
   const [list, i, v] = [m.fresh("fs"), m.fresh("i"), m.fresh("v")];
   const inner = s.inner();
   for (const text of [i, v]) inner.places.push({ text, kind: "number", writable: false });

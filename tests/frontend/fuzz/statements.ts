@@ -23,7 +23,7 @@ export function statements(m: Maker, s: Names, depth: number, count: number): st
 }
 
 /** A block in a scope of its own, with braces. */
-export function block(m: Maker, s: Names, depth: number, most = 3): string {
+function block(m: Maker, s: Names, depth: number, most = 3): string {
   const inner = s.inner();
   const shadow = m.draw.chance(0.05) ? shadowing(m, inner) : "";
   return `{ ${shadow}${statements(m, inner, depth, 1 + m.draw.below(most))} }`;
@@ -37,7 +37,7 @@ function shadowing(m: Maker, s: Names): string {
   return `let ${hidden.text} = ${m.draw.below(9)}; `;
 }
 
-export function statement(m: Maker, s: Names, depth: number): string {
+function statement(m: Maker, s: Names, depth: number): string {
   const { draw } = m;
   m.work += m.weight;
   const nested = depth > 0 ? 1 : 0;
@@ -148,7 +148,7 @@ export function object(m: Maker, s: Names): string {
 }
 
 /** An object with fields p and q. */
-export function enterBag(s: Names, text: string, replaceable: boolean): void {
+function enterBag(s: Names, text: string, replaceable: boolean): void {
   s.bags.push({ text, writable: true, replaceable });
   for (const field of ["p", "q"]) s.places.push({ text: `${text}.${field}`, kind: "number", writable: true });
 }
