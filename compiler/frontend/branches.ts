@@ -6,6 +6,7 @@ import { type Operand, Tensor } from "../trace/tensor.js";
 import { currentTrace, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
 import { type Abrupt, type Completion, type Evaluator, type Site, Thrown } from "./evaluator.js";
+import { throwOnPath } from "./exceptions.js";
 import { buildLocation, type LocationPlan, planLocation, Unmergeable } from "./locations.js";
 import { ABSENT, buildMerge, type Leaf, leafOperand, leafResult, linkBuilt, planMerge } from "./merge.js";
 import { asWhole, constant } from "./numbers.js";
@@ -33,7 +34,7 @@ export function tracePath(run: Evaluator, work: () => Outcome): Path {
     return { trace, writes, completion: result.completion, value: result.value };
   } catch (error) {
     if (!(error instanceof Thrown)) throw error;
-    throw run.fail(error.site, "throw under a traced condition", "a kernel cannot throw: return NaN or an error code");
+    throw throwOnPath(run, error);
   }
 }
 

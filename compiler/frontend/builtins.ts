@@ -1,4 +1,5 @@
 // Functions of JavaScript's own that need to know when values are traced.
+import { isNode } from "../core/tree.js";
 import { Tensor } from "../trace/tensor.js";
 import { bounded } from "./bounded.js";
 import { branch, shortCircuit } from "./branches.js";
@@ -6,7 +7,7 @@ import { rowsOf } from "./elements.js";
 import type { Completion, Evaluator, Site } from "./evaluator.js";
 import { boundLoop } from "./loops.js";
 import { Mixed } from "./merge.js";
-import { noText, truthOf } from "./operators.js";
+import { binary, noText, truthOf } from "./operators.js";
 import { overElements } from "./statements.js";
 import { Cell, created, packOf, setCell } from "./store.js";
 
@@ -177,10 +178,52 @@ const sort: Builtin = (run, self, _args, site) => {
   );
 };
 
+const slice: Builtin = (run, self, args, site) => {
+  if (!(self instanceof Tensor) || self.ndim === 0 || !args.some((x) => typeof x === "number" || x instanceof Tensor))
+    return undefined;
+  throw run.fail(
+    site,
+    "slice with a number, which of a tensor takes one row, and of an array all from there on",
+    "write [...x].slice(i) for an array, x.slice([i, null]) for a tensor, or x[i]",
+  );
+};
+
+/** array.at(i), counted from the end where i is negative. */
+const at: Builtin = (run, self, args, site) => {
+  const [index] = args;
+  if (!(index instanceof Tensor) || self instanceof Tensor || !Array.isArray(self)) return undefined;
+  const whole = run.call(Math.trunc, Math, [index], site);
+  const isBehind = truthOf(run, binary(run, "<", whole, 0, site), "at", site) as Tensor;
+  return branch(
+    run,
+    site,
+    isBehind,
+    () => ({ value: run.get(self, binary(run, "+", whole, self.length, site) as Tensor, site) }),
+    () => ({ value: run.get(self, whole as Tensor, site) }),
+  );
+};
+
+const json: Builtin = (run, _self, [x], site) => {
+  if (holdsTensor(x)) throw noText(run, site);
+  return undefined;
+};
+
+const holdsTensor = (x: unknown, depth = 6): boolean =>
+  isTraced(x) ||
+  isTracedList(x) ||
+  (depth > 0 && isNode(x) && Object.values(x).some((item) => holdsTensor(item, depth - 1)));
+
+const wholeNumber: Builtin = (run, _self, [x], site) => {
+  if (!isTraced(x)) return undefined;
+  throw run.fail(site, "BigInt() of a traced value", "traced numbers are f32, or i32 where they are whole and small");
+};
+
 const A = Array.prototype;
 
 /** By identity of the function. */
 export const builtins: ReadonlyMap<unknown, Builtin> = new Map<unknown, Builtin>([
+  [Tensor.prototype.slice, slice],
+  [A.at, at],
   [A.some, quantifier(true)],
   [A.every, quantifier(false)],
   [A.find, search(false, false)],
@@ -196,7 +239,7 @@ export const builtins: ReadonlyMap<unknown, Builtin> = new Map<unknown, Builtin>
   [A.sort, sort],
   [A.join, text],
   [A.toString, text],
-  ...[A.map, A.flatMap, A.reduceRight, A.slice, A.concat, A.entries, A.keys, A.values, A.at, A.with].flatMap(
+  ...[A.map, A.flatMap, A.reduceRight, A.slice, A.concat, A.entries, A.keys, A.values, A.with].flatMap(
     (method): [unknown, Builtin][] => (method ? [[method, onRows(method)]] : []),
   ),
   [Array.from, arrayFrom],
@@ -211,10 +254,10 @@ export const builtins: ReadonlyMap<unknown, Builtin> = new Map<unknown, Builtin>
   [Set.prototype.delete, identity("Set.prototype.delete", true)],
   [Math.random, random],
   [String, text],
-  [JSON.stringify, text],
+  [JSON.stringify, json],
   [globalThis.parseInt, text],
   [globalThis.parseFloat, text],
-  [BigInt, text],
+  [BigInt, wholeNumber],
   [
     bounded,
     (_run, _self, [n]) => {
@@ -239,7 +282,7 @@ export const checkSize = (run: Evaluator, callee: unknown, args: readonly unknow
     );
 };
 
-const TypedArray = Object.getPrototypeOf(Int8Array) as object;
+const TypedArray = Object.getPrototypeOf(Int8Array) as { readonly prototype: object };
 const isTypedArray = (callee: unknown): boolean =>
   typeof callee === "function" && Object.getPrototypeOf(callee) === TypedArray;
 
@@ -260,7 +303,18 @@ export const mutators: ReadonlySet<unknown> = new Set<unknown>([
   Set.prototype.add,
   Set.prototype.delete,
   Set.prototype.clear,
+  ...settersOf(Date.prototype),
+  ...settersOf(DataView.prototype),
+  ...["fill", "set", "sort", "reverse", "copyWithin"].map((name) => Reflect.get(TypedArray.prototype, name) as unknown),
+  RegExp.prototype.exec,
+  RegExp.prototype.test,
 ]);
+
+/** `setTime`, `setFloat32`, … */
+function settersOf(prototype: object): unknown[] {
+  const names = Object.getOwnPropertyNames(prototype).filter((name) => /^set[A-Z]/.test(name));
+  return names.map((name) => Reflect.get(prototype, name) as unknown);
+}
 
 /** Functions that change their first argument. */
 export const argumentMutators: ReadonlySet<unknown> = new Set<unknown>([

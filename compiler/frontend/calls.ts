@@ -1,16 +1,19 @@
 // Calls: of interpreted functions, of this package's, of native ones, and of the user's from outside.
+import type { AnyNode } from "acorn";
 import { LanewiseError } from "../core/errors.js";
 import { isNode } from "../core/tree.js";
-import { Tensor } from "../trace/tensor.js";
+import { Tensor, UnknownValueError } from "../trace/tensor.js";
 import { argumentMutators, builtins, checkSize, mutators, readers } from "./builtins.js";
 import { constructOutside, hasPrivateNames } from "./classes.js";
 import { type Evaluator, type Site, Thrown, used, usedNumber } from "./evaluator.js";
 import { closureOf, interpretOutside, invoke, outsideOf, unitOf } from "./functions.js";
 import { numberFunctions } from "./math.js";
 import { Mixed } from "./merge.js";
+import { needOf } from "./needs.js";
 import { isNumeric, type Numeric } from "./numbers.js";
 import { isNative, isOurs } from "./ours.js";
-import { checkOwn, unpack } from "./properties.js";
+import { checkOwn, noTraced, unpack } from "./properties.js";
+import { childrenOf } from "./scopes.js";
 import { type AnyFunction, classSource, functionSource } from "./source.js";
 import { created, isCreated, isOutside, markOutside, noteObject, packOf } from "./store.js";
 
@@ -40,7 +43,7 @@ export function callValue(
     return math(numbers(run, fn, args, site), (message) => run.fail(site, message));
   if (isOurs(fn)) return callOurs(run, fn, self, args, site);
   if (isNative(fn)) return callNative(run, fn, self, args, site);
-  if (!holdsTraced(self) && !args.some((x) => holdsTraced(x))) return native(run, fn, self, args, site);
+  if (!holdsTraced(self) && !args.some((x) => holdsTraced(x))) return native(fn, self, args, site);
   return callOutside(run, fn, self, args, site);
 }
 
@@ -81,11 +84,18 @@ function holdsTraced(x: unknown, depth = 4): boolean {
 
 /** A function of this package's gets what it would get without an interpreter. */
 function callOurs(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
+  if (self instanceof Tensor && fn.name === "slice" && args.some((x) => typeof x === "number")) {
+    throw run.fail(
+      site,
+      "slice with numbers is the entry at them for a tensor, but the rest from there for an array of JavaScript",
+      `write x.at(${args.map(String).join(", ")}) for the entry, x.slice([from, to]) or [...x].slice(from, to) for a part`,
+    );
+  }
   for (const x of [self, ...args]) {
     used(run, x, site);
     settle(x);
   }
-  return native(run, fn, self, args, site);
+  return native(fn, self, args, site);
 }
 
 /** Puts the elements of packed arrays in a tree in their places. */
@@ -95,9 +105,7 @@ export function settle(x: unknown, depth = 6): void {
 }
 
 function callNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
-  for (const x of [self, ...args]) {
-    unpack(x);
-  }
+  for (const x of [self, ...args]) unpack(x);
   for (const x of args) if (x instanceof Mixed && !keeps(fn)) used(run, x, site);
   const target = mutators.has(fn) ? self : argumentMutators.has(fn) ? args[0] : undefined;
   if (typeof target === "object" && target !== null) {
@@ -106,7 +114,9 @@ function callNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readon
   }
   // functions given to it are called as they would be here
   const given = args.map((x) => (typeof x === "function" ? bridge(run, x as AnyFunction, site) : x));
-  const result = native(run, fn, self, given, site);
+  if (ArrayBuffer.isView(target) && args.some((x) => x instanceof Tensor || holdsTraced(x)))
+    throw noTraced(run, target, site);
+  const result = askNative(run, fn, self, given, site);
   if (typeof result !== "object" || result === null || isCreated(result) || result instanceof Tensor) return result;
   const isOld = readers.has(fn) || result === self || args.includes(result);
   if (!isOld) created(result);
@@ -115,6 +125,20 @@ function callNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readon
     else for (const item of Object.values(result as object)) markOutside(item);
   }
   return result;
+}
+
+/** As `native`; what it asks of a traced value is shown at its place. */
+function askNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
+  try {
+    return native(fn, self, args, site);
+  } catch (error) {
+    if (!(error instanceof UnknownValueError)) throw error;
+    throw run.fail(
+      site,
+      `${showCallee(site)}() needs a value that is only known when the kernel runs`,
+      "sizes, positions in lists and text must be known while tracing",
+    );
+  }
 }
 
 /** Methods that only move values. */
@@ -142,15 +166,15 @@ function bound(run: Evaluator, fn: unknown, [self, ...first]: readonly unknown[]
 }
 
 /** Runs it as JavaScript does. Its exceptions are the program's. */
-function native(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
+function native(fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
   try {
     return Reflect.apply(fn, self, args);
   } catch (error) {
-    throw asThrown(run, error, site);
+    throw asThrown(error, site);
   }
 }
 
-function asThrown(_run: Evaluator, error: unknown, site: Site): unknown {
+function asThrown(error: unknown, site: Site): unknown {
   return error instanceof LanewiseError || error instanceof Thrown || typeof error === "symbol"
     ? error
     : new Thrown(error, site);
@@ -159,8 +183,22 @@ function asThrown(_run: Evaluator, error: unknown, site: Site): unknown {
 function callOutside(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
   const unit = classSource(fn) ? undefined : unitOf(fn);
   // without a source to read it runs as it is, and complains by itself where it needs what is not known
-  if (!unit) return native(run, fn, self, args, site);
+  if (!unit) return native(fn, self, args, site);
+  // private names are known to the code of their class alone: it runs, if traced values come to no harm in it
+  if (namesPrivates(unit.source.node) && !needOf(unit.source, self, args, unit.outside))
+    return native(fn, self, args, site);
   return interpretOutside(run, unit, self, args);
+}
+
+const namers = new WeakMap<AnyNode, boolean>();
+
+function namesPrivates(node: AnyNode): boolean {
+  let names = namers.get(node);
+  if (names === undefined) {
+    names = node.type === "PrivateIdentifier" || childrenOf(node).some(namesPrivates);
+    namers.set(node, names);
+  }
+  return names;
 }
 
 /** new callee(...args) */
@@ -181,7 +219,7 @@ export function constructValue(
     try {
       return created(Reflect.construct(fn as never, args, newTarget as never) as object);
     } catch (error) {
-      throw asThrown(run, error, site);
+      throw asThrown(error, site);
     }
   };
   if (closure) {

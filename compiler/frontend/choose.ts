@@ -7,7 +7,10 @@ import { Tensor } from "../trace/tensor.js";
 import { capturedScope } from "./captured.js";
 import { interpret, isInterpreted } from "./interpreter.js";
 import { checkHazards } from "./lint.js";
+import { withinBound } from "./loops.js";
+import { numberFunctions } from "./math.js";
 import { needOf } from "./needs.js";
+import { isNumeric } from "./numbers.js";
 import { isOurs } from "./ours.js";
 import { type AnyFunction, functionSource } from "./source.js";
 
@@ -49,8 +52,13 @@ export function callTracedFunction(
   args: readonly unknown[],
   options: FrontendOptions = {},
 ): unknown {
-  if (isInterpreted(fn) || isOurs(fn)) return Reflect.apply(fn, self, args);
-  const { frontend = "auto" } = options;
+  const { frontend = "auto", maxSteps } = options;
+  // a closure of interpreted code is under the bounds of the code around it, unless it has its own
+  if (isInterpreted(fn)) return withinBound(maxSteps, () => Reflect.apply(fn, self, args) as unknown);
+  if (isOurs(fn)) return Reflect.apply(fn, self, args);
+  const math = numberFunctions.get(fn);
+  if (math && args.every(isNumeric))
+    return math(args, (message) => new TraceError(`${fn.name}: ${message}${hereText()}`));
   const source = functionSource(fn);
   if (frontend === "trace" || !source) {
     if (frontend === "source")
@@ -58,11 +66,11 @@ export function callTracedFunction(
         `${fn.name || "this function"} has no source to interpret: it is native, bound, a class or a proxy\n  give a function or arrow function of your own, e.g. (x) => f(x)${hereText()}`,
       );
     if (source) checkHazards(fn, { traced: (i, path) => entryAt(args[i], path) instanceof Tensor });
-    return atPlace(undefined, () => Reflect.apply(fn, self, args));
+    return atPlace(undefined, () => withinBound(maxSteps, () => Reflect.apply(fn, self, args)));
   }
   const scope = capturedScope(fn, options.scope);
   if (frontend === "auto" && !needOf(source, self, args, scope))
-    return atPlace(undefined, () => Reflect.apply(fn, self, args));
+    return atPlace(undefined, () => withinBound(maxSteps, () => Reflect.apply(fn, self, args)));
   return interpret(fn, self, args, options);
 }
 

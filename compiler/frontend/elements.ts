@@ -19,6 +19,7 @@ import {
   rangeOf,
   toDType,
 } from "./numbers.js";
+import { created, linkSides } from "./store.js";
 
 /** Elements of a table as they were written, which the tensor holds as f32. */
 const exact = new WeakMap<Tensor, readonly number[]>();
@@ -133,7 +134,9 @@ export function readElements(values: readonly unknown[], index: Tensor): unknown
     ),
   );
   if (items.includes(undefined)) return undefined;
-  return Array.isArray(first) ? items : Object.fromEntries(keys.map((key, i) => [key, items[i]]));
+  const read = created(Array.isArray(first) ? items : Object.fromEntries(keys.map((key, i) => [key, items[i]])));
+  linkSides(read, values as object[]);
+  return read;
 }
 
 function readNumbers(values: readonly Numeric[], index: Tensor): unknown {

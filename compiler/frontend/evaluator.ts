@@ -2,21 +2,16 @@
 import type { AnyNode, BlockStatement, Expression, Pattern, Statement, Super } from "acorn";
 import { TraceError } from "../core/errors.js";
 import type { Tensor } from "../trace/tensor.js";
+import type { CapturedScope } from "./captured.js";
 import { Mixed, showSides } from "./merge.js";
 import type { AnyFunction, FunctionSource } from "./source.js";
 import { type Cell, isBeyond, isStale, setCell } from "./store.js";
-
-/** Variables that a function sees outside of its own source. */
-interface Outside {
-  /** The variable as it is now; `undefined` where it cannot be seen. */
-  read(name: string): { readonly value: unknown } | undefined;
-}
 
 /** One piece of source that is interpreted, with what it sees outside. */
 export interface Unit {
   readonly fn: AnyFunction;
   readonly source: FunctionSource;
-  readonly outside: Outside;
+  readonly outside: CapturedScope;
 }
 
 /** A call of an interpreted function. */

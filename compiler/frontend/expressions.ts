@@ -308,7 +308,7 @@ function placeOf(run: Evaluator, node: MemberExpression, scope: Scope): Place | 
       throw run.fail(
         { node, scope },
         `the private name #${node.property.name} cannot be seen here`,
-        "give the class a method that returns it, or pass the value as an argument",
+        "name the field without #, pass its value as an argument, or use methods of tensors only: x.mul(this.#k)",
       );
     }
     return { object, key: `#${node.property.name}`, hidden };

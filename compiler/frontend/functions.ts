@@ -147,18 +147,25 @@ export function callFunction(
 
 /** Calls within calls; those of this interpreter's own stack are deep. */
 const DEEPEST = 400;
+/** Where there is room again on the stack to say that it was too small. */
+const SHALLOW = 16;
 let depth = 0;
 
+const tooDeep = (run: Evaluator, site: Site): Error =>
+  run.fail(
+    site,
+    "functions call each other too deep: a recursion whose end is only known when the kernel runs does not end",
+    "recur on values that are known while tracing, or write a loop",
+  );
+
 function deepen<T>(run: Evaluator, site: Site, work: () => T): T {
-  if (depth >= DEEPEST)
-    throw run.fail(
-      site,
-      `functions call each other ${DEEPEST} deep: a recursion whose end is only known when the kernel runs does not end`,
-      "recur on values that are known while tracing, or write a loop",
-    );
+  if (depth >= DEEPEST) throw tooDeep(run, site);
   depth++;
   try {
     return work();
+  } catch (error) {
+    if (error instanceof RangeError && depth <= SHALLOW && /call stack/.test(error.message)) throw tooDeep(run, site);
+    throw error;
   } finally {
     depth--;
   }

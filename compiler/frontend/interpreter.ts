@@ -8,6 +8,7 @@ import { fromNative } from "./active.js";
 import { callValue, constructValue, settle } from "./calls.js";
 import { evaluateClass } from "./classes.js";
 import { type Completion, type Evaluator, type Scope, type Site, Thrown } from "./evaluator.js";
+import { exceptionOf } from "./exceptions.js";
 import { condition, evaluate } from "./expressions.js";
 import { closureOf, inSession, interpretOutside, makeClosure, unitOf } from "./functions.js";
 import { withinBound } from "./loops.js";
@@ -91,7 +92,7 @@ export function interpret(
         checkResult(fn, result);
         return result;
       } catch (error) {
-        throw error instanceof Thrown ? error.value : error;
+        throw error instanceof Thrown ? exceptionOf(error) : error;
       }
     });
   return inSession(options.scope ?? {}, () => withinBound(options.maxSteps, call));

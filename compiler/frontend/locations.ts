@@ -41,6 +41,11 @@ export function planLocation(
   if (other) throw new Unmergeable(`an array grows or shrinks (${first.length} -> ${other.length})`);
   if (all.some(({ entries }) => !sameEntries(entries, first.entries)))
     throw new Unmergeable(`a ${at.constructor.name} is changed`);
+  if (
+    ArrayBuffer.isView(at) &&
+    all.some(({ keys }) => [...keys].some(([key, x]) => !Object.is(x, first.keys.get(key))))
+  )
+    throw new Unmergeable(`a ${at.constructor.name} is changed`);
   const names = new Set(all.flatMap(({ keys }) => [...keys.keys()]));
   const packed = all.map((x) => x.packed);
   const plan = (values: readonly unknown[]): Plan => planMerge(values, leaves, inLoop, sources);

@@ -7,6 +7,7 @@ import { currentTrace, recordedEquations, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
 import { mapEnds, planOrFail, renumber, scalarOf, whereNormal } from "./branches.js";
 import { type Abrupt, type Completion, type Evaluator, isTraceError, type Site, Thrown } from "./evaluator.js";
+import { throwOnPath } from "./exceptions.js";
 import { buildLocation, type LocationPlan, showPlan } from "./locations.js";
 import { ABSENT, type Leaf, leafOperand, leafResult, linkBuilt } from "./merge.js";
 import { affineOf, type Comparison, comparisonOf, constant, isBaseOf } from "./numbers.js";
@@ -43,9 +44,9 @@ interface Bound {
 }
 const bounds: Bound[] = [{ all: undefined, own: undefined }];
 
-/** Runs `work`, in which loops turn at most so often where that is not known otherwise. */
+/** Runs `work`, in which loops turn at most so often where that is not known otherwise; undefined: as outside. */
 export function withinBound<T>(all: number | undefined, work: () => T): T {
-  bounds.push({ all, own: undefined });
+  bounds.push({ all: all ?? bounds.at(-1)!.all, own: undefined });
   try {
     return work();
   } finally {
@@ -76,7 +77,7 @@ const afterLoop = (end: Abrupt | undefined): Abrupt | undefined => (isOwnBreak(e
 
 /** Interprets a loop. */
 export const runLoop = (run: Evaluator, loop: Loop, site: Site): Completion =>
-  withinBound(bounds.at(-1)!.all, () => runWithinBound(run, loop, site));
+  withinBound(undefined, () => runWithinBound(run, loop, site));
 
 function runWithinBound(run: Evaluator, loop: Loop, site: Site): Completion {
   const before = currentTrace()!.eqns.length;
@@ -328,11 +329,7 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
           work();
         } catch (error) {
           if (!(error instanceof Thrown)) throw error;
-          throw run.fail(
-            error.site,
-            "throw under a traced condition",
-            "a kernel cannot throw: return NaN or an error code",
-          );
+          throw throwOnPath(run, error);
         }
       }),
     );

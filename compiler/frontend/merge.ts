@@ -258,14 +258,25 @@ export function linkBuilt(results: readonly Tensor[]): void {
 
 /** `a number on one path, undefined on another` */
 export function showSides(sides: readonly unknown[]): string {
-  const kinds = [...new Set(sides.flatMap((x) => (x instanceof Mixed ? x.sides : [x])).map(showKind))];
-  return kinds.length === 1 ? `another ${kinds[0]} on each path` : kinds.join(" on one path, ").concat(" on another");
+  const kinds = [...new Set(allSides(sides).map(showKind))];
+  if (kinds.length === 1) return `not the same ${kinds[0]!.replace(/^an? /, "")} on every path`;
+  return kinds.map((kind, i) => `${kind} on ${i === 0 ? "one path" : "another"}`).join(", ");
 }
+
+const allSides = (sides: readonly unknown[]): unknown[] =>
+  sides.flatMap((x) => (x instanceof Mixed ? allSides(x.sides) : [x]));
+
+const showObject = (x: object): string => {
+  const keys = Object.keys(x);
+  return keys.length === 0
+    ? "an empty object"
+    : `an object of ${keys.slice(0, 4).join(", ")}${keys.length > 4 ? ", …" : ""}`;
+};
 
 function showKind(x: unknown): string {
   if (x === null || x === undefined) return String(x);
   if (x instanceof Tensor) return x.ndim > 0 ? showAval(x.aval) : x.dtype === "bool" ? "a boolean" : "a number";
   if (Array.isArray(x)) return `an array of ${x.length}`;
-  if (typeof x === "object") return isNode(x) ? "an object" : `a ${x.constructor?.name ?? "object"}`;
+  if (typeof x === "object") return isNode(x) ? showObject(x) : `a ${x.constructor?.name ?? "object"}`;
   return `a ${typeof x}`;
 }

@@ -93,7 +93,7 @@ class Finder {
       case "TemplateLiteral":
         return node.expressions.some(open);
       case "MemberExpression":
-        return node.computed && node.object.type !== "Super" && open(node.object);
+        return node.computed && node.object.type !== "Super" && (open(node.object) || open(node.property));
       case "CallExpression":
         return this.calls(node);
       case "NewExpression": {
@@ -140,9 +140,24 @@ class Finder {
     const known = this.known(inner);
     if (known === "static") return true;
     if (known) return !isOurs(known.value) && !this.isHarmless(known.value, args);
-    if (inner.type === "Identifier") return !this.scopes.bindingOf(inner); // a function of its own is looked at where it stands
+    if (inner.type === "Identifier") return !this.isLookedAt(inner);
     if (inner.type !== "MemberExpression") return inner.type !== "CallExpression";
     return this.asks(inner) || !(this.isTensor(inner.object as AnyNode) || this.isHidden(inner));
+  }
+
+  /** Whether the variable holds a function of its own, which is looked at where it stands, or one that we have made. */
+  isLookedAt(node: AnyNode): boolean {
+    const definitions = this.scopes.bindingOf(node)?.definitions ?? [];
+    return (
+      definitions.length > 0 &&
+      definitions.every((each) => each.kind === "expression" && each.path.length === 0 && this.makesLookedAt(each.from))
+    );
+  }
+
+  makesLookedAt(node: AnyNode): boolean {
+    if (/Function/.test(node.type)) return true;
+    const known = node.type === "CallExpression" ? this.known(node.callee) : undefined;
+    return known !== undefined && known !== "static" && isOurs(known.value);
   }
 
   /** Whether a function of the user's comes to no harm with these arguments, whatever they are. */
@@ -183,7 +198,11 @@ class Finder {
 
   asks(callee: MemberExpression): boolean {
     const name = callee.property.type === "PrivateIdentifier" ? undefined : keyOf(callee.property, callee.computed);
-    return name === undefined || ASKING.has(String(name));
+    if (name === undefined || ASKING.has(String(name))) return true;
+    // a method of arrays that tensors do not have
+    const object = callee.object.type === "Super" ? undefined : this.known(callee.object);
+    const isOfTensor = object !== undefined && object !== "static" && object.value instanceof Tensor;
+    return isOfTensor && !(name in (object.value as Tensor)) && name in Array.prototype;
   }
 
   /** Whether the value is a tensor or a list of such, so that its methods are ours or JavaScript's. */

@@ -48,6 +48,9 @@ export const affineOf = (x: unknown): Affine | undefined =>
 /** Whether this is the value that a counter was made of. */
 export const isBaseOf = (x: Tensor, { base }: Affine): boolean => identityOf(x) === base;
 
+/** Whether the result of a function's Graph is a JS number that is held as i32. */
+export const isWholeNumber = (x: object): boolean => ranges.has(x);
+
 /** Bounds of a traced JS number that is held as i32, or of a JS number that is whole and small. */
 export function rangeOf(x: unknown): Range | undefined {
   if (typeof x === "number") return isSmallWhole(x) ? [x, x] : undefined;

@@ -1,7 +1,9 @@
 // Properties and elements: read and written as JavaScript does, at traced positions too.
+import { types } from "node:util";
 import { Tensor } from "../trace/tensor.js";
 import { readElements, readTensor, rowOf, rowsOf, type Written, writeElements, writePacked } from "./elements.js";
 import { type Evaluator, type Site, Thrown, used } from "./evaluator.js";
+import { Mixed } from "./merge.js";
 import { noText } from "./operators.js";
 import { isObjectBeyond, isOutside, markOutside, noteObject, packOf, setPack } from "./store.js";
 
@@ -11,6 +13,7 @@ export function getProperty(run: Evaluator, target: unknown, key: PropertyKey | 
     throw new Thrown(new TypeError(`Cannot read properties of ${String(object)} (reading '${showKey(key)}')`), site);
   if (object instanceof Tensor) return ofTensor(run, object, key, site);
   if (key instanceof Tensor) return elementAt(run, object, key, site);
+  if (types.isProxy(object)) return Reflect.get(object, key) as unknown; // its traps run
   const pack = packOf(object);
   const index = pack && indexOf(key);
   if (pack && index !== undefined) return index < pack.shape[0]! ? rowOf(pack, index) : undefined;
@@ -48,6 +51,9 @@ function indexOf(key: PropertyKey): number | undefined {
     : undefined;
 }
 
+/** Methods of arrays that change them. */
+const CHANGING = new Set("push pop shift unshift splice reverse fill copyWithin".split(" "));
+
 function ofTensor(run: Evaluator, x: Tensor, key: PropertyKey | Tensor, site: Site): unknown {
   if (key instanceof Tensor) {
     if (x.ndim === 0) throw run.fail(site, "a traced number has no elements", "pass an array, and index that");
@@ -60,6 +66,10 @@ function ofTensor(run: Evaluator, x: Tensor, key: PropertyKey | Tensor, site: Si
     return readTensor(x, key);
   }
   if (key === "length") return x.ndim > 0 ? x.shape[0] : undefined;
+  if (key === "toString" || key === "toLocaleString") throw noText(run, site);
+  if (key === "valueOf" && x.ndim === 0) return () => x;
+  if (typeof key === "string" && x.ndim > 0 && CHANGING.has(key) && !(key in x))
+    throw run.fail(site, `${key}: traced arrays are immutable`, "copy it into an array first: [...x]");
   if (key in x) return Reflect.get(x, key, x);
   if (typeof key === "symbol") return undefined;
   const number = Number(key);
@@ -116,6 +126,8 @@ export function setProperty(
   if ((typeof object !== "object" && typeof object !== "function") || object === null)
     throw new Thrown(new TypeError(`Cannot set properties of ${String(object)} (setting '${showKey(key)}')`), site);
   checkOwn(run, object, site);
+  if (ArrayBuffer.isView(object) && (key instanceof Tensor || value instanceof Tensor || value instanceof Mixed))
+    throw noTraced(run, object, site);
   if (key instanceof Tensor) {
     if (!Array.isArray(object)) throw run.fail(site, "a traced value names a property", "write to an array by it");
     const pack = packOf(object);
@@ -148,6 +160,14 @@ export function setProperty(
   if (!Reflect.set(object, key, value))
     throw new Thrown(new TypeError(`Cannot assign to read only property '${String(key)}' of object`), site);
 }
+
+/** A typed array has numbers in it, and nothing else. */
+export const noTraced = (run: Evaluator, object: object, site: Site): Error =>
+  run.fail(
+    site,
+    `a typed array, ${object.constructor.name}, cannot hold traced values`,
+    "use an array: new Array(n).fill(0), or Array.from(values)",
+  );
 
 function store(array: unknown[], written: Written): void {
   if (written.kind === "packed") setPack(array, written.elements);

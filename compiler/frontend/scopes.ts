@@ -33,6 +33,7 @@ export interface Scopes {
 }
 
 const opaque: Definition = { kind: "opaque" };
+const itself = (node: AnyNode): Definition => ({ kind: "expression", from: node, path: [] });
 
 const known = new WeakMap<FunctionSource, Scopes | null>();
 
@@ -298,7 +299,7 @@ function hoistLexical(statements: readonly AnyNode[], scope: Scope): void {
   for (const statement of statements) {
     if (statement.type === "LabeledStatement") hoistLexical([statement.body], scope);
     else if (statement.type === "FunctionDeclaration" || statement.type === "ClassDeclaration") {
-      if (statement.id) scope.declare(statement.id.name, opaque);
+      if (statement.id) scope.declare(statement.id.name, itself(statement));
     } else if (statement.type === "VariableDeclaration" && statement.kind !== "var") {
       for (const { id } of statement.declarations) for (const name of namesIn(id)) scope.declare(name);
     }
@@ -310,7 +311,7 @@ function hoistLexical(statements: readonly AnyNode[], scope: Scope): void {
  * never be reached and stay undefined, so it is opaque. Functions in blocks count, for sloppy code sees them outside.
  */
 function hoistVars(node: AnyNode, scope: Scope, depth = 0): void {
-  if (node.type === "FunctionDeclaration" && node.id) scope.declare(node.id.name, opaque);
+  if (node.type === "FunctionDeclaration" && node.id) scope.declare(node.id.name, itself(node));
   if (/Function|Class|Expression$/.test(node.type)) return; // no statement below an expression but in functions
   if (node.type === "VariableDeclaration" && node.kind === "var") {
     for (const { id } of node.declarations) {

@@ -2,6 +2,7 @@
 import type {
   AnyNode,
   BlockStatement,
+  Expression,
   ForInStatement,
   ForOfStatement,
   ForStatement,
@@ -28,7 +29,7 @@ import { Cell, created, packOf, setCell } from "./store.js";
 export function execute(run: Evaluator, node: Statement, scope: Scope, labels: readonly string[]): Completion {
   switch (node.type) {
     case "ExpressionStatement":
-      run.evaluate(node.expression, scope);
+      checkSorted(run, node.expression, run.evaluate(node.expression, scope), scope);
       return undefined;
     case "VariableDeclaration":
       declare(run, node, scope);
@@ -85,6 +86,14 @@ export function execute(run: Evaluator, node: Statement, scope: Scope, labels: r
     default:
       throw run.fail({ node: node as AnyNode, scope }, "this statement cannot stand in a function");
   }
+}
+
+/** `x.sort()` gives another tensor: as a statement it would do nothing. */
+function checkSorted(run: Evaluator, node: Expression, value: unknown, scope: Scope): void {
+  if (!(value instanceof Tensor) || node.type !== "CallExpression" || node.callee.type !== "MemberExpression") return;
+  const { property } = node.callee;
+  if (property.type !== "Identifier" || property.name !== "sort") return;
+  throw run.fail({ node, scope }, "sort: traced arrays are immutable", "keep what it gives: const sorted = x.sort()");
 }
 
 /** Statements in a scope of their own. */

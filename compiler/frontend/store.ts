@@ -24,7 +24,7 @@ export interface Contents {
   /** The elements of an array, where one tensor holds them all. */
   readonly packed: Tensor | undefined;
   readonly privates: ReadonlyMap<object, unknown> | undefined;
-  /** Of a Map or Set. */
+  /** Of a Map or Set; the time of a Date. */
   readonly entries: readonly unknown[] | undefined;
 }
 
@@ -133,7 +133,7 @@ function contentsOf(x: object): Contents {
     length: Array.isArray(x) ? x.length : 0,
     packed: Array.isArray(x) ? packs.get(x) : undefined,
     privates: own && new Map(own),
-    entries: x instanceof Map || x instanceof Set ? [...x] : undefined,
+    entries: x instanceof Map || x instanceof Set ? [...x] : x instanceof Date ? [x.getTime()] : undefined,
   };
 }
 
@@ -152,6 +152,7 @@ function setContents(x: object, { keys, length, packed, privates: own, entries }
     if (!Object.is(Reflect.getOwnPropertyDescriptor(x, key)?.value, value)) Reflect.set(x, key, value);
   }
   if (own) privates.set(x, new Map(own));
+  if (entries && x instanceof Date) x.setTime(entries[0] as number);
   if (entries && x instanceof Map) {
     x.clear();
     for (const [key, value] of entries as [unknown, unknown][]) x.set(key, value);

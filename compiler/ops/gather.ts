@@ -79,6 +79,11 @@ const gatherOp = register<ViewOp>({
     const element = operand(0, Position.at(b, x!.shape, coords));
     return value === undefined ? element : b.select(isInside, element, b.const(value, x!.dtype));
   },
+  // where positions make up a whole element, each result reads the positions of its own place
+  inPlace(k, [x], params) {
+    const { axes, batch } = params as GatherParams;
+    return k > 0 && axes.length + batch === x!.shape.length;
+  },
   cpu([x, ...indices], params, { wide }, output) {
     const value = fillOf(params as GatherParams, output.dtype);
     const { lanes, outer, block, inside, at, rest } = placesOf(

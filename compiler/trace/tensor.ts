@@ -188,12 +188,15 @@ export class Tensor {
 
   #unknown(what: string): TraceError {
     if (this.#traced?.trace.open === false) return leakedError(this);
-    return new TraceError(
+    return new UnknownValueError(
       `the value of this ${showAval(this.aval)} is only known when the kernel runs, but the function needs ${what} while it is traced\n` +
         `  use methods for arithmetic and comparison (x.mul(2), x.lt(y)), and where(condition, a, b) to choose between values${hereText()}`,
     );
   }
 }
+
+/** JavaScript itself asked a traced value for its number or text. */
+export class UnknownValueError extends TraceError {}
 
 /** A traced value that is used after the function it belongs to, or in one that is not inside of it. */
 export const leakedError = (x: Tensor): TraceError =>

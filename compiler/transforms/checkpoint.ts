@@ -1,13 +1,14 @@
 // checkpoint and stopGradient: what derivatives keep, and where they end.
 import { LanewiseError } from "../core/errors.js";
 import { unflatten } from "../core/tree.js";
+import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../frontend/choose.js";
 import { type CheckpointPolicy, checkpointOp, stopGradient as stopped } from "../ops/index.js";
 import { bind, currentTrace } from "../trace/trace.js";
 import { checkFunction, checkOptions, flattenArgs, nameAfter, nameOf, stageCall } from "./call.js";
 import { runGraph } from "./run.js";
 import type { AnyFunction, Args, Result } from "./types.js";
 
-export interface CheckpointOptions {
+export interface CheckpointOptions extends FrontendOptions {
   /**
    * What is kept for the backward pass beside the arguments. `"nothing"` (the default): all is computed again.
    * `"contractions"`: matrix products and convolutions are kept, what is cheap is computed again. `"everything"`: as
@@ -27,8 +28,8 @@ export function checkpoint<A extends unknown[], R>(
   fn: (...args: A) => R,
   options: CheckpointOptions = {},
 ): (...args: Args<A>) => Result<R> {
-  const target = checkFunction("checkpoint", fn);
-  checkOptions("checkpoint", options, ["policy"]);
+  const target = checkFunction("checkpoint", fn, frontendOptions("checkpoint", options));
+  checkOptions("checkpoint", options, ["policy", ...frontendOptionNames]);
   const { policy = "nothing" } = options;
   if (!policies.includes(policy)) {
     throw new LanewiseError(`checkpoint: there is no policy '${String(policy)}'; there are ${policies.join(", ")}`);

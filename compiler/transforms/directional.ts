@@ -2,6 +2,7 @@
 import type { Aval } from "../core/aval.js";
 import { LanewiseError, TraceError } from "../core/errors.js";
 import { countLeaves, showTree, type TreeDef, unflatten } from "../core/tree.js";
+import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../frontend/choose.js";
 import { checkForward } from "../ops/index.js";
 import { hereText } from "../trace/here.js";
 import type { Staged } from "../trace/stage.js";
@@ -14,7 +15,7 @@ import { runGraph, zeros } from "./run.js";
 import { transposeGraph } from "./transpose.js";
 import type { Arg, Args, Gradient, PrimalArgs, Result } from "./types.js";
 
-export interface JvpOptions {
+export interface JvpOptions extends FrontendOptions {
   /** `fn` returns `[value, aux]`; aux has no tangent and comes third. */
   readonly hasAux?: boolean;
 }
@@ -43,14 +44,15 @@ export function jvp<A extends unknown[], R, const O extends JvpOptions = Record<
   tangents: Args<A>,
   options?: O,
 ): JvpResult<R, O> {
-  checkOptions("jvp", options ?? {}, ["hasAux"]);
+  checkOptions("jvp", options ?? {}, ["hasAux", ...frontendOptionNames]);
+  const target = checkFunction("jvp", fn, frontendOptions("jvp", options ?? {}));
   // a tensor would be taken apart into its entries
   if (!Array.isArray(primals) || !Array.isArray(tangents)) {
     throw new LanewiseError(
-      `jvp of ${nameOf(checkFunction("jvp", fn))}: arguments and tangents are wanted as two arrays: jvp(fn, [x], [dx])${hereText()}`,
+      `jvp of ${nameOf(target)}: arguments and tangents are wanted as two arrays: jvp(fn, [x], [dx])${hereText()}`,
     );
   }
-  const prepared = prepare("jvp", fn, primals, options?.hasAux ?? false);
+  const prepared = prepare("jvp", target, primals, options?.hasAux ?? false);
   const { name, flat, staged } = prepared;
   const moves = tangentLeaves(prepared, tangents);
   const forward = valueTangents(prepared);

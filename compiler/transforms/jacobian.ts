@@ -2,6 +2,7 @@
 import { LanewiseError } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import { flatten, type TreeDef, unflatten } from "../core/tree.js";
+import { type FrontendOptions, frontendOptionNames, frontendOptions } from "../frontend/choose.js";
 import { broadcast, cast, eq, fill, iota, reshape } from "../ops/index.js";
 import { argument } from "../trace/create.js";
 import { Tensor } from "../trace/tensor.js";
@@ -11,7 +12,7 @@ import { zeros } from "./run.js";
 import type { AnyFunction, Gradient, PrimalArgs, WithLeaves } from "./types.js";
 import { vmap } from "./vmap.js";
 
-export interface JacobianOptions {
+export interface JacobianOptions extends FrontendOptions {
   /** Position of the argument to differentiate by. Default 0. */
   readonly argnums?: number;
 }
@@ -33,7 +34,7 @@ export function jacfwd<A extends unknown[], R, const O extends JacobianOptions =
   options?: O,
 ): (...args: PrimalArgs<A, At<O>>) => Jacobian<A, R, O>;
 export function jacfwd(fn: unknown, options: JacobianOptions = {}): (...args: unknown[]) => unknown {
-  return jacobian("jacfwd", checkFunction("jacfwd", fn), options, (f, x) => {
+  return jacobian("jacfwd", checkFunction("jacfwd", fn, frontendOptions("jacfwd", options)), options, (f, x) => {
     const columns = x.leaves.map((leaf, k) => {
       const along = (dx: Tensor): unknown => {
         const direction = x.leaves.map((other, i) => (i === k ? dx : zeros(other.aval)));
@@ -63,7 +64,7 @@ export function jacrev<A extends unknown[], R, const O extends JacobianOptions =
   options?: O,
 ): (...args: PrimalArgs<A, At<O>>) => Jacobian<A, R, O>;
 export function jacrev(fn: unknown, options: JacobianOptions = {}): (...args: unknown[]) => unknown {
-  return jacobian("jacrev", checkFunction("jacrev", fn), options, (f, x) => {
+  return jacobian("jacrev", checkFunction("jacrev", fn, frontendOptions("jacrev", options)), options, (f, x) => {
     const [value, back] = vjp(f, unflatten(x.def, x.leaves)) as [unknown, (ct: unknown) => unknown[]];
     const out = flatten(value, isTensor);
     const outs = out.leaves as Tensor[];
@@ -91,7 +92,8 @@ export function hessian<A extends unknown[], R, const O extends JacobianOptions 
   options?: O,
 ): (...args: PrimalArgs<A, At<O>>) => Hessian<A, R, O>;
 export function hessian(fn: unknown, options: JacobianOptions = {}): (...args: unknown[]) => unknown {
-  return jacfwd(jacrev(checkFunction("hessian", fn), options), options);
+  const { argnums } = options;
+  return jacfwd(jacrev(checkFunction("hessian", fn), options), argnums === undefined ? {} : { argnums });
 }
 
 /** The chosen argument as tensors. */
@@ -108,7 +110,7 @@ function jacobian(
   options: JacobianOptions,
   work: (f: (x: unknown) => unknown, x: Chosen) => unknown,
 ): (...args: unknown[]) => unknown {
-  checkOptions(name, options, ["argnums"]);
+  checkOptions(name, options, ["argnums", ...frontendOptionNames]);
   const { argnums = 0 } = options;
   const made = (...args: unknown[]): unknown => {
     if (!(argnums in args))

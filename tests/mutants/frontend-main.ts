@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { build, type Plugin } from "esbuild";
 import { type FrontendMutant, frontendMutants } from "./frontend.js";
@@ -19,12 +19,15 @@ function changing(mutant: FrontendMutant | undefined): Plugin {
   return {
     name: "mutant",
     setup({ onLoad }) {
-      onLoad({ filter: /compiler[\\/]frontend[\\/].*\.ts$/ }, ({ path }) => {
-        const text = readFileSync(path, "utf8");
-        if (!mutant || !path.endsWith(`frontend/${mutant.file}`)) return { contents: text, loader: "ts" };
-        if (text.split(mutant.from).length !== 2)
-          throw new Error(`${mutant.name}: its text does not stand once in ${mutant.file}`);
-        return { contents: text.replace(mutant.from, () => mutant.to), loader: "ts" };
+      onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        let text = readFileSync(path, "utf8");
+        if (mutant && path.endsWith(join("compiler", "frontend", mutant.file))) {
+          if (text.split(mutant.from).length !== 2)
+            throw new Error(`${mutant.name}: its text does not stand once in ${mutant.file}`);
+          text = text.replace(mutant.from, () => mutant.to);
+        }
+        // files that are read at run time lie beside the sources
+        return { contents: text.replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href)), loader: "ts" };
       });
     },
   };
@@ -46,7 +49,13 @@ async function judge(mutant?: FrontendMutant): Promise<string | undefined> {
   });
   const { status, stdout, stderr } = spawnSync(process.execPath, [outfile], { encoding: "utf8", timeout: 120_000 });
   if (status === 0) return undefined;
-  return status === null ? "does not end" : (stdout || stderr).trim().split("\n")[0]!.slice(0, 120);
+  return status === null
+    ? "does not end"
+    : (stdout || stderr)
+        .trim()
+        .split("\n")
+        .find((line) => !line.startsWith("node:"))!
+        .slice(0, 120);
 }
 
 const sound = await judge();

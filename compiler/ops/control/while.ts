@@ -136,7 +136,8 @@ const whileOp: RegionOp = register<RegionOp>({
     isBounded(params)
       ? undefined
       : "how often a while loop runs is not known beforehand, so that reverse mode cannot keep what its steps leave\n" +
-        "  bound it: whileLoop(cond, body, init, { maxSteps: n }); use foriLoop with numbers for bounds, or scan;\n" +
+        "  bound it: while (bounded(n) && …) in a plain function, or the option { maxSteps: n } for all of its loops;\n" +
+        "  whileLoop(cond, body, init, { maxSteps: n }); foriLoop with numbers for bounds, or scan;\n" +
         "  or differentiate forwards, with jvp or jacfwd",
   partialEval(eqn, unknown, transforms) {
     const { cond, body, consts } = eqn.params as WhileParams;
