@@ -1,4 +1,5 @@
 // Branches of plain-JavaScript functions: every path is traced, and the kernel chooses.
+// biome-ignore-all lint/suspicious/noFallthroughSwitchClause: it is what is tested
 import { same } from "./oracle.js";
 
 same("switch strings static", (x: number) => {
