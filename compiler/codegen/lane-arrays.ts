@@ -4,6 +4,7 @@ import { InternalError } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import type { LaneForm } from "../ir/kernel.js";
+import { dropDead } from "../ir/live.js";
 import type { ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
 import { Position } from "../ir/position.js";
 import { carryBehind } from "../ir/region.js";
@@ -293,12 +294,13 @@ export class Frame {
   #while(eqn: Eqn, i: number, wanted: readonly number[]): void {
     const { cond, body, consts } = eqn.params as WhileParams;
     const carried = carryBehind(body, cond, consts, eqn.outputs.length, wanted);
+    const turned = behind(body, carried);
     const { to, init, frame, next, finish } = this.#carry(eqn, i, consts, carried);
     finish(
       this.#b.while(
         init,
         (state) => frame(cond, state, []).run().scalar(cond.outputs[0]!),
-        (state) => next(frame(body, state, to).run()),
+        (state) => next(frame(turned, state, to).run()),
       ),
     );
   }
@@ -307,13 +309,14 @@ export class Frame {
     const b = this.#b;
     const { body, length, reverse, consts, carry } = eqn.params as ScanParams;
     const carried = carryBehind(body, undefined, consts, carry, wanted);
+    const turned = behind(body, [...carried, ...wanted.filter((k) => k >= carry)]);
     const { to, init, frame, next, finish } = this.#carry(eqn, i, consts, carried);
     const last = b.loop(
       b.u32(length),
       init,
       (n, state) => {
         const turn = reverse ? b.sub(b.u32(length - 1), n) : n;
-        const own = frame(body, state, to);
+        const own = frame(turned, state, to);
         eqn.inputs.slice(consts + carry).forEach((x, k) => {
           own.bound.outside.set(body.inputs[consts + carry + k]!, (at) =>
             this.lowering.value(x, Position.at(b, x.aval.shape, [turn, ...at.coords])),
@@ -396,3 +399,9 @@ export const outerFrame = (lane: Lane, lowering: Lowering, outside: Outside = ne
     new Set(),
     lowering,
   );
+
+/** The Graph without what only other outputs need. */
+const behind = (graph: Graph, outputs: readonly number[]): Graph =>
+  outputs.length === graph.outputs.length
+    ? graph
+    : { ...graph, eqns: dropDead({ ...graph, outputs: outputs.map((k) => graph.outputs[k]!) }).eqns };
