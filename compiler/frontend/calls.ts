@@ -84,13 +84,6 @@ function holdsTraced(x: unknown, depth = 4): boolean {
 
 /** A function of this package's gets what it would get without an interpreter. */
 function callOurs(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
-  if (self instanceof Tensor && fn.name === "slice" && args.some((x) => typeof x === "number")) {
-    throw run.fail(
-      site,
-      "slice with numbers is the entry at them for a tensor, but the rest from there for an array of JavaScript",
-      `write x.at(${args.map(String).join(", ")}) for the entry, x.slice([from, to]) or [...x].slice(from, to) for a part`,
-    );
-  }
   for (const x of [self, ...args]) {
     used(run, x, site);
     settle(x);

@@ -19,7 +19,7 @@ import {
   rangeOf,
   toDType,
 } from "./numbers.js";
-import { created, linkSides } from "./store.js";
+import { created, enterChoice } from "./store.js";
 
 /** Elements of a table as they were written, which the tensor holds as f32. */
 const exact = new WeakMap<Tensor, readonly number[]>();
@@ -135,7 +135,8 @@ export function readElements(values: readonly unknown[], index: Tensor): unknown
   );
   if (items.includes(undefined)) return undefined;
   const read = created(Array.isArray(first) ? items : Object.fromEntries(keys.map((key, i) => [key, items[i]])));
-  linkSides(read, values as object[]);
+  const at = positionOf(index);
+  enterChoice(read, { sides: values as object[], holds: (k) => ops.eq(at, constant(k, "i32")) });
   return read;
 }
 

@@ -37,11 +37,12 @@ const rounding =
     return value.dtype === "f32" ? op(value) : toNumber(value);
   };
 
-/** Math.round: halves go up. */
+/** Math.round: halves go up, and what is negative to −0. */
 function round(x: Operand): Tensor {
   const below = ops.floor(x);
   const isUp = ops.ge(ops.sub(x, below), constant(0.5));
-  return ops.select(isUp, ops.add(below, constant(1)), below);
+  const above = ops.select(ops.eq(below, constant(-1)), constant(-0), ops.add(below, constant(1)));
+  return ops.select(isUp, above, below);
 }
 
 /** Math.max and Math.min: NaN if any is; of whole numbers a whole one. */

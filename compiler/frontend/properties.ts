@@ -1,11 +1,21 @@
 // Properties and elements: read and written as JavaScript does, at traced positions too.
 import { types } from "node:util";
 import { Tensor } from "../trace/tensor.js";
+import { branch } from "./branches.js";
 import { readElements, readTensor, rowOf, rowsOf, type Written, writeElements, writePacked } from "./elements.js";
 import { type Evaluator, type Site, Thrown, used } from "./evaluator.js";
 import { Mixed } from "./merge.js";
 import { noText } from "./operators.js";
-import { isObjectBeyond, isOutside, markOutside, noteObject, packOf, setPack } from "./store.js";
+import {
+  changeTogether,
+  choiceOf,
+  isObjectBeyond,
+  isOutside,
+  markOutside,
+  noteObject,
+  packOf,
+  setPack,
+} from "./store.js";
 
 export function getProperty(run: Evaluator, target: unknown, key: PropertyKey | Tensor, site: Site): unknown {
   const object = used(run, target, site);
@@ -116,6 +126,27 @@ export function setProperty(
   site: Site,
 ): void {
   const object = used(run, target, site);
+  const choice = typeof object === "object" && object !== null ? choiceOf(object) : undefined;
+  if (!choice) {
+    setOwn(run, object, key, value, site);
+    return;
+  }
+  // the element that it is changes with it
+  changeTogether(object as object, choice, () => {
+    setOwn(run, object, key, value, site);
+    choice.sides.forEach((side, k) => {
+      branch(
+        run,
+        site,
+        choice.holds(k),
+        () => ({ value: void setProperty(run, side, key, value, site) }),
+        () => ({}),
+      );
+    });
+  });
+}
+
+function setOwn(run: Evaluator, object: unknown, key: PropertyKey | Tensor, value: unknown, site: Site): void {
   if (object instanceof Tensor) {
     throw run.fail(
       site,

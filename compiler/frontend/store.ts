@@ -286,7 +286,36 @@ function closure(from: Iterable<object>, next: (x: object) => Iterable<object> |
 function markStale(x: object): void {
   if (!sidesOf.has(x) && !choicesOf.has(x)) return;
   const within = closure([x], (y) => sidesOf.get(y));
-  for (const y of closure(within, (z) => choicesOf.get(z))) if (y !== x) enterStale(y);
+  for (const y of closure(within, (z) => choicesOf.get(z))) if (y !== x && !changedTogether.has(y)) enterStale(y);
+}
+
+/** Objects that are kept in step just now. */
+let changedTogether: ReadonlySet<object> = new Set();
+
+/** An element of a list, read at a traced position: the element at `k` where `holds(k)`. */
+export interface Choice {
+  readonly sides: readonly object[];
+  holds(k: number): Tensor;
+}
+const choices = new WeakMap<object, Choice>();
+
+/** Enters an object that was read at a traced position. */
+export function enterChoice(read: object, choice: Choice): void {
+  linkSides(read, choice.sides);
+  choices.set(read, choice);
+}
+
+export const choiceOf = (x: object): Choice | undefined => choices.get(x);
+
+/** Runs `work`, which changes a choice and its sides alike. */
+export function changeTogether(choice: object, { sides }: Choice, work: () => void): void {
+  const outer = changedTogether;
+  changedTogether = new Set([...outer, choice, ...sides]);
+  try {
+    work();
+  } finally {
+    changedTogether = outer;
+  }
 }
 
 /** Whether two objects may be one, depending on a traced condition. */
