@@ -377,6 +377,14 @@ export const refused: readonly Refused[] = [
     message: "this function does not return a value on every path",
   },
   {
+    name: "E03 end of the body on a path",
+    args: ["n"],
+    fn: (x: number): any => {
+      if (x > 0) return 1;
+    },
+    message: "this function does not return a value on every path",
+  },
+  {
     name: "E04 array grows in traced loop",
     args: ["n"],
     fn: (x) => {

@@ -22,12 +22,13 @@ export const equalPrograms: readonly Program[] = [
   ],
   [
     "continue of the loop around, by its label",
-    "(x, y) => { let s = 0; a: for (let i = 0; i < 3; i++) { for (let j = 0; j < 3; j++) { if (x > j) continue a; if (y > i) break a; s += 1; } s += 10; } return s; }",
+    "(x, y) => { let s = 5; a: for (let i = 0; i < 3; i++) { for (let j = 0; j < 3; j++) { if (x > j) continue a; if (y > i) break a; s += 1; } s += 10; } return s; }",
   ],
   [
     "finally behind every way out",
     "(x) => { let s = 0; for (let i = 0; i < 3; i++) { try { if (x > i) continue; s += 1; } finally { s += 10; } } return s; }",
   ],
+  ["bounds of a choice of which the first is small", "(x) => { const a = x > 0 ? 2000000000 : 1; return a + a; }"],
   ["bounds of a choice", "(x) => { const a = x > 0 ? 1 : 2000000000; return a + a; }"],
   ["bounds of a difference", "(x) => (x & 2147483647) - (x > 0 ? -2147483647 : 5)"],
   ["a sum beyond 32 bits", "(x) => (x | 0) + 2147483647"],
@@ -76,6 +77,10 @@ export const equalPrograms: readonly Program[] = [
 
 /** Those that are refused, rather than wrong. */
 export const refusedPrograms: readonly Program[] = [
+  [
+    "nor is one of which a path changed the other name",
+    "(x) => { const a = { p: 1 }, b = { p: 2 }; const c = x > 0 ? a : b; if (x > 1) c.p = 5; return a.p; }",
+  ],
   [
     "an object that may have been changed under another name is not read",
     "(x) => { const a = { p: 1 }, b = { p: 2 }; const c = x > 0 ? a : b; c.p = 5; return a.p; }",

@@ -44,8 +44,7 @@ if (onGpu > 0) {
     seed,
     from,
     onGpu,
-    8,
-    (done) => void (done % 80 === 0 && console.error(`${done} on the GPU`)),
+    (done) => void (done % 60 === 0 && console.error(`${done} on the GPU`)),
   );
   for (const failure of found.failures) console.log(failure);
   console.log(
