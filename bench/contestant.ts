@@ -7,4 +7,6 @@ export interface Contestant {
   run(calls: number): Promise<void>;
   /** Does the work once and reads the result. */
   read(): Promise<Float32Array>;
+  /** Milliseconds that the processors have worked for it so far, on all threads; left out where it runs in this process. */
+  clock?(): Promise<number>;
 }

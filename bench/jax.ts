@@ -32,6 +32,7 @@ export class Jax {
     return {
       name: "jax, CPU",
       run: async (calls) => void (await this.#ask(`${work} ${size} run ${calls}`)),
+      clock: async () => Number(await this.#ask("clock")),
       read: async () => {
         const bytes = Buffer.from(await this.#ask(`${work} ${size} read`), "base64");
         return new Float32Array(Uint8Array.from(bytes).buffer);

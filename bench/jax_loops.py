@@ -3,11 +3,13 @@
     python bench/jax_loops.py
 
 Answers a line with a line: "mandelbrot 1024 run 3" runs it three times and answers "done" when the last one is there;
-"mandelbrot 1024 read" answers with the numbers as f32 in base64. The first line written says which JAX it is.
+"mandelbrot 1024 read" answers with the numbers as f32 in base64, "clock" with the milliseconds that the processors have
+worked. The first line written says which JAX it is.
 """
 
 import base64
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +61,9 @@ def call_of(name, size):
 print(f"jax {jax.__version__}", flush=True)
 calls = {}
 for line in sys.stdin:
+    if line.strip() == "clock":
+        print(1000 * time.process_time(), flush=True)
+        continue
     name, size, what, *times = line.split()
     if (name, size) not in calls:
         calls[name, size] = call_of(name, int(size))

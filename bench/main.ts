@@ -1,6 +1,6 @@
-// lanewise beside @jax-js/jax and beside WebGPU calls written by hand, on one adapter.
+// lanewise beside @jax-js/jax and beside WebGPU calls written by hand, on one adapter; loops also beside JAX on the CPU.
 //
-//   npm run bench -- [--only NAME] [--quick] [--json FILE]
+//   npm run bench -- [--only NAME] [--quick] [--json FILE] [--python EXE]
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { currentDevice } from "lanewise";

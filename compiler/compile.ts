@@ -14,6 +14,7 @@ import { fold } from "./passes/fold.js";
 import { fuse } from "./passes/fuse.js";
 import { ifConvert } from "./passes/if-convert.js";
 import { inline } from "./passes/inline.js";
+import { type NotLocal, notLocalRegions } from "./passes/local.js";
 import { lockstep } from "./passes/lockstep.js";
 import { narrow } from "./passes/narrow.js";
 import { storeParts, withoutLostParts } from "./passes/parts.js";
@@ -49,6 +50,8 @@ export interface Compilation {
   /** The Graph as it came, then after each pass that changed it. */
   readonly graphs: readonly { readonly name: string; readonly graph: Graph }[];
   readonly fused: FusedGraph;
+  /** Control flow that does not run in the lanes of a kernel, and why. */
+  readonly notLocal: readonly NotLocal[];
   /** Names of variables, the same in every stage. */
   readonly names: Names;
 }
@@ -57,14 +60,17 @@ export interface Compilation {
 export function compileStages(graph: Graph, limits: DeviceLimits, donated: readonly number[] = []): Compilation {
   const graphs = [{ name: "graph", graph: verify(graph, "tracing") }];
   let current = graph;
+  let notLocal: readonly NotLocal[] = [];
   for (const pass of pipeline) {
+    // behind it there are no lanes to speak of
+    if (pass.name === "lockstep") notLocal = notLocalRegions(current, limits);
     const next = verify(pass.run(current, limits), pass.name);
     if (next !== current && printGraph(next) !== printGraph(current)) graphs.push({ name: pass.name, graph: next });
     current = next;
   }
   const names = new Names();
   for (const { graph: stage } of graphs) printGraph(stage, {}, names);
-  return { ...toProgram(current, limits, names, donated), graphs, names };
+  return { ...toProgram(current, limits, names, donated), graphs, notLocal, names };
 }
 
 /** Compiles a Graph for a device. Results may take the memory of the inputs at the positions `donated`. */

@@ -2,10 +2,11 @@
 
 import type { Compilation } from "./compile.js";
 import { showAval } from "./core/aval.js";
-import type { SourceLocation } from "./ir/graph.js";
+import type { Eqn, SourceLocation } from "./ir/graph.js";
 import type { FusedKernel } from "./ir/kernel.js";
 import { type Names, printGraph, showEqn } from "./ir/print.js";
 import type { BufferRef, Dispatch, Step } from "./ir/program.js";
+import type { NotLocal } from "./passes/local.js";
 
 /** Stages that can be shown. */
 export const stages = ["graph", "simplified", "kernels", "plan", "wgsl"] as const;
@@ -39,11 +40,25 @@ export function showStage(
 
 const count = (n: number, what: string, many = `${what}s`): string => `${n} ${n === 1 ? what : many}`;
 
-function showKernels({ fused, program, names }: Compilation): string {
+/** `b:f32[3] = while consts=1 lanes=1 a: because …`, on lines of their own. */
+function showNotLocal({ eqn, fault }: NotLocal, names: Names): string {
+  const lines = [`not in the lanes of a kernel: ${showHead(eqn, names)}`, `  because ${fault.why}`];
+  if (fault.eqn && fault.eqn !== eqn) lines.push(`  at ${showHead(fault.eqn, names)}`);
+  return lines.join("\n");
+}
+
+/** The equation without the Graphs it holds. */
+const showHead = (eqn: Eqn, names: Names): string => showEqn(eqn, names).split("\n")[0]!.replace(/ \{$/, "");
+
+function showKernels({ fused, program, notLocal, names }: Compilation): string {
   const running = fused.kernels.filter((kernel) => kernel.stores.length > 0 && kernel.size > 0);
   if (running.length === 0) return "no kernel: every result is an argument under another shape, or empty";
   const head = `${count(running.length, "kernel")}, ${count(program.dispatches.length, "dispatch", "dispatches")}`;
-  return [head, ...running.map((kernel) => showKernel(kernel, names))].join("\n\n");
+  return [
+    head,
+    ...running.map((kernel) => showKernel(kernel, names)),
+    ...notLocal.map((region) => showNotLocal(region, names)),
+  ].join("\n\n");
 }
 
 function showKernel(kernel: FusedKernel, names: Names): string {
@@ -55,7 +70,8 @@ function showKernel(kernel: FusedKernel, names: Names): string {
     opaque: "a kernel of its own",
     region: "control flow",
   }[kernel.kind];
-  const lines = [`${kernel.name}: ${kind}, ${count(kernel.size, "element")}`];
+  const stored = kernel.part ? `${kernel.part.count} from ${kernel.part.from} on of ` : "";
+  const lines = [`${kernel.name}: ${kind}, ${stored}${count(kernel.size, "element")}`];
   const variable = (v: (typeof kernel.loads)[0]): string => `${names.of(v)}:${showAval(v.aval)}`;
   lines.push(`  reads  ${kernel.loads.map(variable).join(", ") || "nothing"}`);
   for (const eqn of kernel.eqns) lines.push(`    ${showEqn(eqn, names)}`);

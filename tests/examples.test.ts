@@ -263,13 +263,15 @@ gpuTest(
       "call",
       "--only",
       "conv",
+      "--only",
+      "collatz",
       "--json",
       json,
     ]);
     expect(status, all).toBe(0);
     const { cases } = JSON.parse(readFileSync(json, "utf8"));
-    expect(cases.map(({ name }: { name: string }) => name)).toEqual(["rows", "conv", "call"]);
-    const [ours] = cases[2].contestants;
+    expect(cases.map(({ name }: { name: string }) => name)).toEqual(["rows", "conv", "collatz", "call"]);
+    const [ours] = cases[3].contestants;
     expect(ours.counts).toEqual({
       dispatches: 1,
       submits: 1,

@@ -1,6 +1,6 @@
 // Equations of one kernel to scalar code: each value is computed where it is needed, at the position it is needed.
 import { InternalError } from "../core/errors.js";
-import { sizeOf } from "../core/shape.js";
+import { type Shape, sameShape, sizeOf } from "../core/shape.js";
 import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import type { Place, ReduceParams, ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
 import { Position } from "../ir/position.js";
@@ -22,6 +22,14 @@ export interface Source {
 /** The value of a variable at a position, where another Lowering computes it. */
 export type Outside = ReadonlyMap<Var, (at: Position) => Scalar>;
 
+/** Arrays that only one lane sees. */
+export interface LocalArrays {
+  /** So many leading axes of every value are those of lanes; a position has the lane's coordinates there. */
+  readonly rank: number;
+  /** What each of them holds: the elements that the lane has of the variable. */
+  readonly arrays: ReadonlyMap<Var, Scalar>;
+}
+
 /** Builds values of one kernel. Buffers are named by the position of a variable in `loads`. */
 export class Lowering {
   readonly #producer = new Map<Var, Eqn>();
@@ -35,6 +43,7 @@ export class Lowering {
     /** Results of the kernel's roots at the position of the result, once they are known. */
     readonly roots: ReadonlyMap<Var, Scalar> = new Map(),
     readonly outside: Outside = new Map(),
+    readonly local?: LocalArrays,
   ) {
     for (const eqn of kernel.eqns) for (const v of eqn.outputs) this.#producer.set(v, eqn);
     kernel.loads.forEach((v, slot) => void this.#slots.set(v, slot));
@@ -48,11 +57,13 @@ export class Lowering {
       const { op, inputs } = this.#producer.get(x)!;
       if (op.kind !== "view" || !op.keepsOrder) break;
       x = inputs[0]!;
-      at = at.reshaped(x.aval.shape);
+      at = this.#reshaped(at, x.aval.shape);
     }
     if (x.kind === "literal") return b.const(x.value, x.aval.dtype);
     const root = this.roots.get(x);
     if (root) return root;
+    const array = this.local?.arrays.get(x);
+    if (array) return b.get(array, this.#inLane(at).linear);
     const outside = this.outside.get(x);
     if (outside) return outside(at);
     const slot = this.#slots.get(x);
@@ -71,7 +82,23 @@ export class Lowering {
 
   /** Neither known as a root's result nor read from memory. */
   #isComputed(v: Var): boolean {
-    return !this.roots.has(v) && !this.outside.has(v) && !this.#slots.has(v) && this.#producer.has(v);
+    const isKnown = this.roots.has(v) || this.local?.arrays.has(v) || this.outside.has(v) || this.#slots.has(v);
+    return !isKnown && this.#producer.has(v);
+  }
+
+  /** The position among the elements of a lane. */
+  #inLane(at: Position): Position {
+    const { rank } = this.local!;
+    return Position.at(this.b, at.shape.slice(rank), at.coords.slice(rank));
+  }
+
+  /** The same element under another shape; a lane stays where it is. */
+  #reshaped(at: Position, shape: Shape): Position {
+    const rank = this.local?.rank ?? 0;
+    const isLanes = rank > 0 && at.shape.length >= rank && shape.length >= rank;
+    if (!isLanes || !sameShape(at.shape.slice(0, rank), shape.slice(0, rank))) return at.reshaped(shape);
+    const own = this.#inLane(at).reshaped(shape.slice(rank));
+    return Position.at(this.b, shape, [...at.coords.slice(0, rank), ...own.coords]);
   }
 
   #id(v: Var | Eqn): number {

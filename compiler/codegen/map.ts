@@ -3,15 +3,16 @@
 import { fillTemplate } from "../../kernels/index.js";
 import { sizeOf } from "../core/shape.js";
 import type { Atom, Eqn, Var } from "../ir/graph.js";
-import type { FusedKernel } from "../ir/kernel.js";
+import type { FusedKernel, LaneForm } from "../ir/kernel.js";
 import { grid } from "../ir/limits.js";
 import { Position } from "../ir/position.js";
 import type { Names } from "../ir/print.js";
 import type { DeviceLimits, Launch, Scratch } from "../ir/program.js";
-import { laneShape } from "../ir/region.js";
+import { isStacked, laneShape } from "../ir/region.js";
 import { type Scalar, ScalarBuilder } from "../ir/scalar.js";
 import { combineAll, elementAll, finishAll, initAll, scratchFor, stateTypes, termsAt } from "./folds.js";
 import { launch, type Passing, printerFor, store } from "./frame.js";
+import { outerFrame } from "./lane-arrays.js";
 import { Lowering, lowerRegion } from "./lower.js";
 
 /** Invocations of a workgroup. */
@@ -91,10 +92,13 @@ export function emitFoldOfParts(
 export function emitLanes(kernel: FusedKernel, limits: DeviceLimits, names: Names): Launch {
   const b = new ScalarBuilder();
   const i = b.input("i", "u32");
+  if (kernel.form) return emitArrayLanes(kernel, kernel.form, limits, names);
   const [root] = kernel.roots as [Eqn];
   const read = new Set<Atom>([...kernel.stores, ...kernel.eqns.flatMap((eqn) => eqn.inputs)]);
-  const wanted = root.outputs.flatMap((v, k) => (read.has(v) && sizeOf(laneShape(root, k)) === kernel.size ? [k] : []));
-  const lanes = Position.atLinear(b, laneShape(root, wanted[0]!), i);
+  const isWhole = (k: number): boolean => sizeOf(laneShape(root, k)) === kernel.size;
+  const wanted = root.outputs.flatMap((v, k) => (read.has(v) && (isWhole(k) || isShared(root, k)) ? [k] : []));
+  const whole = wanted.find(isWhole);
+  const lanes = whole === undefined ? Position.at(b, [], []) : Position.atLinear(b, laneShape(root, whole), i);
   const slot = (v: Var): string => `out${kernel.stores.indexOf(v)}`;
   const results = lowerRegion(new Lowering(b, kernel), root, lanes, wanted, (k, turn, entry) => {
     b.store(slot(root.outputs[k]!), b.add(b.mul(turn, b.u32(kernel.size)), i), entry);
@@ -106,9 +110,56 @@ export function emitLanes(kernel: FusedKernel, limits: DeviceLimits, names: Name
   const lowering = new Lowering(b, kernel, last);
   for (const v of kernel.stores) {
     const isEntry = root.outputs.includes(v) && !last.has(v);
-    if (!isEntry) b.store(slot(v), i, lowering.value(v, Position.atLinear(b, v.aval.shape, i)));
+    if (!isEntry) storeLane(b, slot(v), v, i, lowering);
   }
   return finishMap(kernel, b, kernel.size, limits, names, {});
+}
+
+/** The same where each lane keeps arrays of its own: results are stored element by element. */
+function emitArrayLanes(kernel: FusedKernel, form: LaneForm, limits: DeviceLimits, names: Names): Launch {
+  const b = new ScalarBuilder();
+  const i = b.input("i", "u32");
+  const [root] = kernel.roots as [Eqn];
+  const lane = { b, form, coords: Position.atLinear(b, form.shape, i).coords, name: kernel.name };
+  const frame = outerFrame(lane, new Lowering(b, kernel));
+  const read = new Set<Atom>([...kernel.stores, ...kernel.eqns.flatMap((eqn) => eqn.inputs)]);
+  const isWanted = (v: Var, k: number): boolean => read.has(v) && (form.vars.has(v) || isShared(root, k));
+  const wanted = root.outputs.flatMap((v, k) => (isWanted(v, k) ? [k] : []));
+  const slot = (v: Var): string => `out${kernel.stores.indexOf(v)}`;
+  frame.region(root, 0, wanted, (k, turn, own, entry) => {
+    const v = root.outputs[k]!;
+    const first = b.mul(turn, b.u32(sizeOf(laneShape(root, k))));
+    own.repeat(
+      own.size(entry),
+      (j) => void b.store(slot(v), b.add(first, own.at(entry, j).linear), own.element(entry, j)),
+    );
+  });
+  const { roots, arrays } = frame.bound;
+  const after = new Lowering(b, kernel, roots);
+  for (const v of kernel.stores) {
+    const array = arrays.get(v);
+    if (array) frame.repeat(frame.size(v), (j) => void b.store(slot(v), frame.at(v, j).linear, b.get(array, j)));
+    else if (!root.outputs.includes(v) || roots.has(v)) storeLane(b, slot(v), v, i, after);
+  }
+  return finishMap(kernel, b, kernel.size, limits, names, {});
+}
+
+/** A number that every lane knows when the region ends. */
+const isShared = (root: Eqn, k: number): boolean => root.outputs[k]!.aval.shape.length === 0 && !isStacked(root, k);
+
+/** The lane's element of v; what all lanes share is stored by the first one. */
+function storeLane(b: ScalarBuilder, slot: string, v: Var, i: Scalar, lowering: Lowering): void {
+  const value = lowering.value(v, Position.atLinear(b, v.aval.shape, i));
+  if (v.aval.shape.length > 0) b.store(slot, i, value);
+  else
+    b.branch(
+      b.eq(i, b.u32(0)),
+      () => {
+        b.store(slot, i, value);
+        return [];
+      },
+      () => [],
+    );
 }
 
 function finishMap(

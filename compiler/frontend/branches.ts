@@ -5,14 +5,12 @@ import { replay, shareCaptures } from "../trace/stage.js";
 import { type Operand, Tensor } from "../trace/tensor.js";
 import { currentTrace, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
-import { chooser as chooserOf, holdsAt } from "./chosen.js";
-import { elementsTensor } from "./elements.js";
 import { type Abrupt, type Completion, type Evaluator, type Site, Thrown } from "./evaluator.js";
 import { throwOnPath } from "./exceptions.js";
 import { buildLocation, type LocationPlan, planLocation, Unmergeable } from "./locations.js";
-import { ABSENT, buildMerge, type Leaf, leafOperand, leafResult, planMerge } from "./merge.js";
+import { ABSENT, buildMerge, type Leaf, leafOperand, leafResult, linkBuilt, planMerge } from "./merge.js";
 import { asWhole, constant } from "./numbers.js";
-import { assign, Cell, type Contents, currentOf, inFrame, type Location, serialNow, type Writes } from "./store.js";
+import { assign, currentOf, enterStaled, inFrame, type Location, type Writes } from "./store.js";
 
 /** One way through the code, interpreted. */
 export interface Path {
@@ -20,8 +18,6 @@ export interface Path {
   readonly writes: Writes;
   readonly completion: Completion;
   readonly value: unknown;
-  /** What was made since is known to this path alone. */
-  readonly serial: number;
 }
 
 /** What a piece of code comes to. */
@@ -33,10 +29,9 @@ export interface Outcome {
 /** Interprets `work` as one of several paths: what it changes is undone and kept in the result. */
 export function tracePath(run: Evaluator, work: () => Outcome): Path {
   const trace = new Trace(currentTrace(), currentTrace()!.name);
-  const serial = serialNow() + 1;
   try {
     const { result, writes } = recordIn(trace, () => inFrame(work));
-    return { trace, writes, completion: result.completion, value: result.value, serial };
+    return { trace, writes, completion: result.completion, value: result.value };
   } catch (error) {
     if (!(error instanceof Thrown)) throw error;
     throw throwOnPath(run, error);
@@ -61,17 +56,22 @@ export function branch(
  */
 export function joinPaths(run: Evaluator, site: Site, chooser: Tensor, paths: readonly Path[]): Required<Outcome> {
   const leaves: Leaf[] = [];
+  const sources = paths.map(({ writes }) => writes);
   const changed = planWrites(run, site, paths, leaves);
   const targets = [...new Set(paths.flatMap(({ trace }) => [...trace.writes.keys()]))];
   const assigned = targets.map((x) =>
     planMerge(
       paths.map(({ trace }) => trace.writes.get(x) ?? x),
       leaves,
+      false,
+      sources,
     ),
   );
   const value = planMerge(
     paths.map((path) => path.value),
     leaves,
+    false,
+    sources,
   );
   const ends = endsOf(paths);
   const returned = planMerge(
@@ -79,6 +79,8 @@ export function joinPaths(run: Evaluator, site: Site, chooser: Tensor, paths: re
       .map((list) => list.find((end) => end?.kind === "return"))
       .map((end) => (end?.kind === "return" ? end.value : ABSENT)),
     leaves,
+    false,
+    sources,
   );
   const selectors = ends.union.length > 1 ? paths.map((path, p) => selectorOf(path, ends.union, ends.perPath[p]!)) : [];
 
@@ -92,13 +94,15 @@ export function joinPaths(run: Evaluator, site: Site, chooser: Tensor, paths: re
   for (const { trace } of paths) trace.close();
 
   const merged = leaves.map((leaf, k) => leafResult(leaf, results[k]!));
-  const make = chooserOf((k) => holdsAt(chooser, k), Math.min(...paths.map(({ serial }) => serial)));
-  for (const [at, plan] of changed) assign(at, buildLocation(plan, merged, make));
+  for (const [at, plan] of changed) assign(at, buildLocation(plan, merged));
   targets.forEach((x, k) => void currentTrace()!.write(x, buildMerge(assigned[k]!, merged) as Tensor));
-  return {
-    completion: completionOf(ends.union, results.at(-1), buildMerge(returned, merged, make)),
-    value: buildMerge(value, merged, make),
+  const outcome = {
+    completion: completionOf(ends.union, results.at(-1), buildMerge(returned, merged)),
+    value: buildMerge(value, merged),
   };
+  linkBuilt(merged);
+  for (const { writes } of paths) enterStaled(writes);
+  return outcome;
 }
 
 /**
@@ -130,10 +134,11 @@ export function shortCircuit(
 /** Plans the merge of all that some path changed. */
 function planWrites(run: Evaluator, site: Site, paths: readonly Path[], leaves: Leaf[]): Map<Location, LocationPlan> {
   const changed = new Map<Location, LocationPlan>();
+  const sources = paths.map(({ writes }) => writes);
   for (const at of new Set(paths.flatMap(({ writes }) => [...writes.keys()]))) {
     const now = currentOf(at);
     const versions = paths.map(({ writes }) => (writes.has(at) ? writes.get(at) : now));
-    changed.set(at, planOrFail(run, site, at, packedAlike(at, versions, paths), leaves, "under a traced condition"));
+    changed.set(at, planOrFail(run, site, at, versions, leaves, "under a traced condition", false, sources));
   }
   return changed;
 }
@@ -146,10 +151,11 @@ export function planOrFail(
   versions: readonly unknown[],
   leaves: Leaf[],
   where: string,
-  inLoop = false,
+  inLoop: boolean,
+  sources: readonly (Writes | undefined)[],
 ): LocationPlan {
   try {
-    return planLocation(at, versions, leaves, inLoop);
+    return planLocation(at, versions, leaves, inLoop, sources);
   } catch (error) {
     if (!(error instanceof Unmergeable)) throw error;
     const grows = error.message.startsWith("an array");
@@ -161,18 +167,6 @@ export function planOrFail(
         : "change it outside of the condition, or use arrays of numbers",
     );
   }
-}
-
-/** Where one path holds the elements of an array in a tensor, all do. */
-function packedAlike(at: Location, versions: readonly unknown[], paths: readonly Path[]): readonly unknown[] {
-  if (at instanceof Cell) return versions;
-  const all = versions as readonly Contents[];
-  if (!all.some((x) => x.packed) || all.every((x) => x.packed)) return versions;
-  return all.map((x, p) => {
-    if (x.packed) return x;
-    const elements = Array.from({ length: x.length }, (_, i) => x.keys.get(String(i)));
-    return { ...x, packed: recordIn(paths[p]!.trace, () => elementsTensor(elements)) };
-  });
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

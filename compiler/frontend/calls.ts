@@ -3,10 +3,9 @@ import type { AnyNode } from "acorn";
 import { LanewiseError } from "../core/errors.js";
 import { isNode } from "../core/tree.js";
 import { Tensor, UnknownValueError } from "../trace/tensor.js";
-import { changeSides, refresh } from "./aliases.js";
 import { argumentMutators, builtins, checkSize, mutators, readers } from "./builtins.js";
 import { constructOutside, hasPrivateNames } from "./classes.js";
-import { type Evaluator, type Site, Thrown, used } from "./evaluator.js";
+import { type Evaluator, type Site, Thrown, used, usedNumber } from "./evaluator.js";
 import { closureOf, interpretOutside, invoke, outsideOf, unitOf } from "./functions.js";
 import { numberFunctions } from "./math.js";
 import { Mixed } from "./merge.js";
@@ -41,7 +40,7 @@ export function callValue(
   if (builtin) return builtin.value;
   const math = numberFunctions.get(fn);
   if (math && args.some((x) => x instanceof Tensor || x instanceof Mixed))
-    return math(numbers(run, args, site), (message) => run.fail(site, message));
+    return math(numbers(run, fn, args, site), (message) => run.fail(site, message));
   if (isOurs(fn)) return callOurs(run, fn, self, args, site);
   if (isNative(fn)) return callNative(run, fn, self, args, site);
   if (!holdsTraced(self) && !args.some((x) => holdsTraced(x))) return native(fn, self, args, site);
@@ -54,10 +53,12 @@ function showCallee({ node, scope }: Site): string {
   return source.text.slice(callee.start - source.shift, callee.end - source.shift);
 }
 
-/** ToNumber of arguments. */
-function numbers(run: Evaluator, args: readonly unknown[], site: Site): Numeric[] {
+/** ToNumber of arguments; one that asks for their kind gets them as they are. */
+function numbers(run: Evaluator, fn: unknown, args: readonly unknown[], site: Site): Numeric[] {
+  const isAsking =
+    fn === Number.isNaN || fn === Number.isFinite || fn === Number.isInteger || fn === Number.isSafeInteger;
   return args.map((arg) => {
-    const x = used(run, arg, site);
+    const x = isAsking ? used(run, arg, site) : usedNumber(run, arg, site);
     if (isNumeric(x)) return x;
     if (x === null) return 0;
     if (typeof x === "object" || typeof x === "function" || typeof x === "symbol")
@@ -97,10 +98,7 @@ export function settle(x: unknown, depth = 6): void {
 }
 
 function callNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readonly unknown[], site: Site): unknown {
-  for (const x of [self, ...args]) {
-    refresh(run, x, site);
-    unpack(x);
-  }
+  for (const x of [self, ...args]) unpack(x);
   for (const x of args) if (x instanceof Mixed && !keeps(fn)) used(run, x, site);
   const target = mutators.has(fn) ? self : argumentMutators.has(fn) ? args[0] : undefined;
   if (typeof target === "object" && target !== null) {
@@ -112,11 +110,6 @@ function callNative(run: Evaluator, fn: AnyFunction, self: unknown, args: readon
   if (ArrayBuffer.isView(target) && args.some((x) => x instanceof Tensor || holdsTraced(x)))
     throw noTraced(run, target, site);
   const result = askNative(run, fn, self, given, site);
-  if (typeof target === "object" && target !== null) {
-    const ofSide = (side: object): void =>
-      void run.call(fn, target === self ? side : self, target === self ? args : [side, ...args.slice(1)], site);
-    changeSides(run, target, site, ofSide);
-  }
   if (typeof result !== "object" || result === null || isCreated(result) || result instanceof Tensor) return result;
   const isOld = readers.has(fn) || result === self || args.includes(result);
   if (!isOld) created(result);

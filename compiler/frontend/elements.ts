@@ -1,12 +1,13 @@
 // Elements of arrays at positions that are traced: tables, tensors, and local arrays that are written.
 
+import { type Aval, aval } from "../core/aval.js";
 import type { DType } from "../core/dtype.js";
+import { sameShape } from "../core/shape.js";
 import { isNode } from "../core/tree.js";
 
 import * as ops from "../ops/index.js";
 import { fromHost } from "../trace/create.js";
 import { type Operand, Tensor } from "../trace/tensor.js";
-import { enterChoice } from "./chosen.js";
 import {
   asWhole,
   constant,
@@ -18,7 +19,7 @@ import {
   rangeOf,
   toDType,
 } from "./numbers.js";
-import { created } from "./store.js";
+import { created, enterChoice } from "./store.js";
 
 /** Elements of a table as they were written, which the tensor holds as f32. */
 const exact = new WeakMap<Tensor, readonly number[]>();
@@ -81,6 +82,16 @@ function elementType(
   return { dtype: "f32" };
 }
 
+/** The type of what `elementsTensor` gives. */
+export function elementsType(values: readonly unknown[]): Aval | undefined {
+  if (values.length === 0 || !values.every(isNumeric)) return undefined;
+  const [first] = values as readonly [Numeric];
+  const shape = first instanceof Tensor ? first.shape : [];
+  const type = elementType(values, false);
+  const isRegular = values.every((x) => sameShape(x instanceof Tensor ? x.shape : [], shape));
+  return type && isRegular ? aval(type.dtype, [values.length, ...shape]) : undefined;
+}
+
 /** Elements of an array as one tensor; undefined where they are no numbers of one kind and shape. */
 export function elementsTensor(values: readonly unknown[], whole = false): Tensor | undefined {
   if (values.length === 0 || !values.every(isNumeric)) return undefined;
@@ -125,7 +136,7 @@ export function readElements(values: readonly unknown[], index: Tensor): unknown
   if (items.includes(undefined)) return undefined;
   const read = created(Array.isArray(first) ? items : Object.fromEntries(keys.map((key, i) => [key, items[i]])));
   const at = positionOf(index);
-  enterChoice(read, values, (k) => ops.eq(at, constant(k, "i32")));
+  enterChoice(read, { sides: values as object[], holds: (k) => ops.eq(at, constant(k, "i32")) });
   return read;
 }
 

@@ -5,7 +5,7 @@ import type { Tensor } from "../trace/tensor.js";
 import type { CapturedScope } from "./captured.js";
 import { Mixed, showSides } from "./merge.js";
 import type { AnyFunction, FunctionSource } from "./source.js";
-import { type Cell, isBeyond, setCell } from "./store.js";
+import { type Cell, isBeyond, isStale, setCell } from "./store.js";
 
 /** One piece of source that is interpreted, with what it sees outside. */
 export interface Unit {
@@ -112,8 +112,17 @@ export class Thrown extends Error {
   }
 }
 
-/** A value about to be used. Throws `TraceError` for one that is of another kind on each path. */
+/**
+ * A value about to be used. Throws `TraceError` for one that is of another kind on each path, and for an object that may
+ * have been changed under another name.
+ */
 export function used(run: Evaluator, x: unknown, site: Site): unknown {
+  if (isStale(x))
+    throw run.fail(
+      site,
+      "this object may have been changed: a variable that is it or another one, depending on a traced condition, was",
+      "copy it where it is chosen, e.g. { ...(c ? a : b) }, or write both",
+    );
   if (!(x instanceof Mixed)) return x;
   throw run.fail(
     site,
@@ -121,6 +130,10 @@ export function used(run: Evaluator, x: unknown, site: Site): unknown {
     "give it a value of one kind on every path, before the condition or in both branches",
   );
 }
+
+/** As `used`, where nothing is asked of a number or boolean but what its number tells. */
+export const usedNumber = (run: Evaluator, x: unknown, site: Site): unknown =>
+  x instanceof Mixed && x.number ? x.number : used(run, x, site);
 
 /** Assigns to a variable of an interpreted function. */
 export function assignCell(run: Evaluator, cell: Cell, value: unknown, site: Site): void {

@@ -15,10 +15,18 @@ import type {
   UpdateExpression,
 } from "acorn";
 import { Tensor } from "../trace/tensor.js";
-import { refresh } from "./aliases.js";
 import { branch, shortCircuit } from "./branches.js";
 import { rowsOf } from "./elements.js";
-import { assignCell, type Evaluator, outerAssignment, type Scope, type Site, Thrown, used } from "./evaluator.js";
+import {
+  assignCell,
+  type Evaluator,
+  outerAssignment,
+  type Scope,
+  type Site,
+  Thrown,
+  used,
+  usedNumber,
+} from "./evaluator.js";
 import { Mixed } from "./merge.js";
 import { binary, noText, numeric, step, truthOf, typeOf, unary } from "./operators.js";
 import { type Cell, created, markOutside, packOf, privatesOf, setPrivate } from "./store.js";
@@ -201,12 +209,11 @@ function listOf(run: Evaluator, nodes: readonly (Expression | SpreadElement | nu
 
 function spread(run: Evaluator, node: Expression, scope: Scope): Iterable<unknown> {
   const site: Site = { node, scope };
-  return iterate(run, used(run, run.evaluate(node, scope), site), site);
+  return iterate(used(run, run.evaluate(node, scope), site), site);
 }
 
 /** The elements of what can be iterated. */
-export function iterate(run: Evaluator, x: unknown, site: Site): Iterable<unknown> {
-  refresh(run, x, site);
+export function iterate(x: unknown, site: Site): Iterable<unknown> {
   const pack = x instanceof Tensor ? x : packOf(x);
   if (pack) return pack.ndim > 0 ? rowsOf(pack) : [...pack];
   if (x === null || x === undefined || typeof (x as Iterable<unknown>)[Symbol.iterator] !== "function")
@@ -433,7 +440,7 @@ function choose(
   site: Site,
   right: () => unknown,
 ): unknown {
-  used(run, value, site);
+  usedNumber(run, value, site);
   if (operator === "??") return value === null || value === undefined ? right() : value;
   const holds = truthOf(run, value, operator, site);
   if (typeof holds === "boolean") return holds === (operator === "||") ? value : right();
@@ -532,7 +539,7 @@ function assignment(run: Evaluator, node: AssignmentExpression, scope: Scope): u
   const target = targetOf(run, left, scope);
   const old = target.read();
   if (operator === "&&=" || operator === "||=" || operator === "??=") {
-    used(run, old, site);
+    usedNumber(run, old, site);
     const assign = (): unknown => {
       const value = run.evaluate(right, scope);
       target.write(value);

@@ -18,7 +18,7 @@ import { locationOf, showPlace } from "./place.js";
 import { getAbove, getProperty, removeProperty, setProperty } from "./properties.js";
 import type { AnyFunction } from "./source.js";
 import { execute, executeBlock } from "./statements.js";
-import { markOutside } from "./store.js";
+import { isStale, markOutside } from "./store.js";
 
 const run: Evaluator = {
   evaluate(node: Expression | Super, scope: Scope): unknown {
@@ -107,10 +107,15 @@ function markTree(x: unknown): void {
 
 /** Throws `TraceError` where a result is of another kind on each path. */
 function checkResult(fn: AnyFunction, result: unknown): void {
-  const mixed = findMixed(result);
-  if (!mixed) return;
+  const found = findUnusable(result);
+  if (found === undefined) return;
   const { source } = unitOf(fn)!;
   const place = showPlace(fn, source, source.node.start, source.node.start + 1);
+  if (!(found instanceof Mixed))
+    throw new TraceError(
+      `this function returns an object that may have been changed under another name, depending on a traced condition\n${place}\n  hint: copy it where it is chosen, e.g. { ...(c ? a : b) }`,
+    );
+  const mixed = found;
   const isMissing = result === mixed && mixed.sides.includes(undefined);
   const message = isMissing
     ? "this function does not return a value on every path"
@@ -118,11 +123,12 @@ function checkResult(fn: AnyFunction, result: unknown): void {
   throw new TraceError(`${message}\n${place}\n  hint: return values of one kind on every path`);
 }
 
-function findMixed(x: unknown): Mixed | undefined {
-  if (x instanceof Mixed) return x;
+/** What is of another kind on each path, or was perhaps changed under another name. */
+function findUnusable(x: unknown): Mixed | object | undefined {
+  if (x instanceof Mixed || isStale(x)) return x as object;
   if (!isNode(x)) return undefined;
   for (const item of Object.values(x)) {
-    const found = findMixed(item);
+    const found = findUnusable(item);
     if (found) return found;
   }
   return undefined;

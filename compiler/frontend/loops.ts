@@ -5,15 +5,23 @@ import { shareCaptures } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { currentTrace, recordedEquations, Trace } from "../trace/trace.js";
 import { recordIn } from "./active.js";
-import { forget } from "./aliases.js";
 import { mapEnds, planOrFail, renumber, scalarOf, whereNormal } from "./branches.js";
-import { elementsTensor } from "./elements.js";
 import { type Abrupt, type Completion, type Evaluator, isTraceError, type Site, Thrown } from "./evaluator.js";
 import { throwOnPath } from "./exceptions.js";
 import { buildLocation, type LocationPlan, showPlan } from "./locations.js";
-import { ABSENT, type Leaf, leafOperand, leafResult } from "./merge.js";
+import { ABSENT, type Leaf, leafOperand, leafResult, linkBuilt } from "./merge.js";
 import { affineOf, type Comparison, comparisonOf, constant, isBaseOf } from "./numbers.js";
-import { assign, attempt, Cell, type Contents, currentOf, inFrame, type Location, setCell } from "./store.js";
+import {
+  assign,
+  attempt,
+  Cell,
+  currentOf,
+  enterStaled,
+  inFrame,
+  type Location,
+  setCell,
+  type Writes,
+} from "./store.js";
 
 /** A loop, whatever its syntax. */
 export interface Loop {
@@ -29,17 +37,16 @@ export interface Loop {
   readonly length?: number;
 }
 
-/** Most turns by the user's word: of all loops, and of the innermost one under way. */
+/** Most turns of the loops under way, by the user's word: for each loop by itself, and for all whose number is not known. */
 interface Bound {
   readonly all: number | undefined;
-  most: number | undefined;
+  own: number | undefined;
 }
-const bounds: Bound[] = [{ all: undefined, most: undefined }];
+const bounds: Bound[] = [{ all: undefined, own: undefined }];
 
 /** Runs `work`, in which loops turn at most so often where that is not known otherwise; undefined: as outside. */
-export function withinBound<T>(most: number | undefined, work: () => T): T {
-  const all = most ?? bounds.at(-1)!.all;
-  bounds.push({ all, most: all });
+export function withinBound<T>(all: number | undefined, work: () => T): T {
+  bounds.push({ all: all ?? bounds.at(-1)!.all, own: undefined });
   try {
     return work();
   } finally {
@@ -49,7 +56,7 @@ export function withinBound<T>(most: number | undefined, work: () => T): T {
 
 /** The innermost loop under way turns at most so often. */
 export function boundLoop(most: number): void {
-  bounds.at(-1)!.most = most;
+  bounds.at(-1)!.own = most;
 }
 
 /** Turns that are unrolled before a loop is rolled. */
@@ -208,6 +215,8 @@ interface Slot {
   readonly at: Location;
   /** At the start, then behind each turn that was traced. */
   readonly versions: unknown[];
+  /** All that was changed up to each. */
+  readonly sources: (Writes | undefined)[];
 }
 
 /** A turn, traced. */
@@ -217,6 +226,7 @@ interface Turn {
   readonly plans: readonly LocationPlan[];
   readonly leaves: readonly Leaf[];
   readonly text: string;
+  readonly writes: Writes;
 }
 
 interface Rolled {
@@ -291,33 +301,21 @@ function roll(run: Evaluator, loop: Loop, site: Site, done: number): Rolled {
   const body = { graph: turn.trace.finish(next), captures: turn.trace.captures };
   turn.trace.close();
   const known = loop.length ?? (comparison && turnsOf(comparison, test.inputs, turn));
-  const results = emit(body, test, starts, known, hasExits, bounds.at(-1)!.most);
+  const results = emit(body, test, starts, known, hasExits, bounds.at(-1)!);
 
   const merged = turn.leaves.map((leaf, k) => leafResult(leaf, results[k]!));
-  const changed = [...slots.values()].map(({ at }, i) => ({ at, plan: turn.plans[i]! }));
-  const [cells, objects] = [true, false].map((isCell) => changed.filter(({ at }) => at instanceof Cell === isCell));
-  for (const { at, plan } of objects!) assign(at, buildLocation(plan, merged));
-  forgetReplaced(slots);
-  for (const { at, plan } of cells!) assign(at, buildLocation(plan, merged));
+  [...slots.values()].forEach(({ at }, i) => void assign(at, buildLocation(turn.plans[i]!, merged)));
+  linkBuilt(merged);
+  enterStaled(turn.writes);
   return {
     completion: completionOf(left.value, returned.value === ABSENT ? constantReturn : returned.value, ends),
     isMixed: turn.plans.some((plan) => plan.kind === "cell" && plan.plan.kind === "mixed"),
   };
 }
 
-/**
- * An object that is changed by the name of a variable which the loop also gives other objects: how far it changed before
- * that is not known.
- */
-function forgetReplaced(slots: ReadonlyMap<Location, Slot>): void {
-  for (const { at, versions } of slots.values()) {
-    const [first, ...others] = versions as readonly object[];
-    if (at instanceof Cell && slots.has(first!) && others.some((x) => x !== first)) forget(first!);
-  }
-}
-
 /** Traces turns until what they leave behind has the types that they start from. */
 function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: () => void): Turn {
+  let last: Writes | undefined;
   for (let k = 0; k < ATTEMPTS; k++) {
     const before = planAll(run, site, slots);
     const trace = new Trace(currentTrace(), currentTrace()!.name);
@@ -326,6 +324,8 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
       inFrame(() => {
         try {
           [...slots.values()].forEach(({ at }, i) => void assign(at, buildLocation(before.plans[i]!, inputs)));
+          linkBuilt(inputs);
+          if (last) enterStaled(last);
           work();
         } catch (error) {
           if (!(error instanceof Thrown)) throw error;
@@ -341,17 +341,19 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
       );
     for (const [at, value] of writes) {
       const slot = slots.get(at);
-      const versions = packedAlike(at, [...(slot?.versions ?? [currentOf(at)]), value], trace);
-      if (slot) slot.versions.splice(0, slot.versions.length, ...versions);
-      else {
-        const trial = new Map([[at, { at, versions }]]);
-        if (planAll(run, site, trial).text !== SAME) slots.set(at, { at, versions });
+      if (slot) {
+        slot.versions.push(value);
+        slot.sources.push(writes);
+      } else {
+        const fresh: Slot = { at, versions: [currentOf(at), value], sources: [undefined, writes] };
+        if (planAll(run, site, new Map([[at, fresh]])).text !== SAME) slots.set(at, fresh);
       }
     }
     const after = planAll(run, site, slots);
     if (after.text === before.text)
-      return { trace, inputs, plans: after.plans, leaves: after.leaves, text: after.text };
+      return { trace, inputs, plans: after.plans, leaves: after.leaves, text: after.text, writes };
     trace.close();
+    last = writes;
   }
   throw run.fail(
     site,
@@ -360,23 +362,12 @@ function settle(run: Evaluator, site: Site, slots: Map<Location, Slot>, work: ()
   );
 }
 
-/** Where the elements of an array are in a tensor behind some turn, they are from the start on. */
-function packedAlike(at: Location, versions: unknown[], trace: Trace): unknown[] {
-  if (at instanceof Cell) return versions;
-  const all = versions as Contents[];
-  if (!all.some((x) => x.packed)) return versions;
-  const pack = (x: Contents): Contents =>
-    x.packed ? x : { ...x, packed: elementsTensor(Array.from({ length: x.length }, (_, i) => x.keys.get(String(i)))) };
-  const last = all.length - 1;
-  return [pack(all[0]!), ...all.slice(1, last).filter((x) => x.packed), recordIn(trace, () => pack(all[last]!))];
-}
-
 const SAME = "same";
 
 function planAll(run: Evaluator, site: Site, slots: ReadonlyMap<Location, Slot>) {
   const leaves: Leaf[] = [];
-  const plans = [...slots.values()].map(({ at, versions }) =>
-    planOrFail(run, site, at, versions, leaves, "in a traced loop", true),
+  const plans = [...slots.values()].map(({ at, versions, sources }) =>
+    planOrFail(run, site, at, versions, leaves, "in a traced loop", true, sources),
   );
   return { leaves, plans, text: plans.map((plan) => showPlan(plan, leaves)).join(";") };
 }
@@ -392,6 +383,7 @@ function traceWith(
   return recordIn(trace, () => {
     const { result } = inFrame(() => {
       slots.forEach(({ at }, i) => void assign(at, buildLocation(turn.plans[i]!, inputs)));
+      linkBuilt(inputs);
       return work();
     });
     const graph = trace.finish([result]);
@@ -464,13 +456,13 @@ function emit(
   starts: readonly Operand[],
   turns: number | undefined,
   hasExits: boolean,
-  bound: number | undefined,
+  { all, own }: Bound,
 ): Tensor[] {
+  const most = turns === undefined ? (own ?? all) : Math.min(turns, own ?? turns);
   if (turns !== undefined && !hasExits) {
     const { graphs, captures } = shareCaptures([body]);
-    return ops.scanArrays({ body: graphs[0]!, length: turns, reverse: false }, captures, starts, []);
+    return ops.scanArrays({ body: graphs[0]!, length: most!, reverse: false }, captures, starts, []);
   }
   const { graphs, captures } = shareCaptures([test, body]);
-  const most = turns === undefined ? bound : Math.min(turns, bound ?? turns);
   return ops.whileHolds(graphs[0]!, graphs[1]!, captures, starts, most);
 }

@@ -99,11 +99,13 @@ const absolute: NumberFunction = ([x]) => {
   return asWhole(ops.abs(value), [range[0] > 0 ? range[0] : 0, Math.max(Math.abs(range[0]), Math.abs(range[1]))]);
 };
 
+/** A question for numbers; a boolean is one only where it is converted first. */
 const predicate =
-  (op: (x: Operand) => Tensor, ofWhole: boolean): NumberFunction =>
+  (op: (x: Operand) => Tensor, ofWhole: boolean, converts = false): NumberFunction =>
   ([x]) => {
     const value = x as Tensor;
-    return value.dtype === "f32" ? op(value) : ops.fill(constant(Number(ofWhole), "bool"), value.shape);
+    if (value.dtype === "f32") return op(value);
+    return ops.fill(constant(Number(ofWhole && (converts || value.dtype !== "bool")), "bool"), value.shape);
   };
 
 const isWhole = (x: Operand): Tensor => ops.and(ops.isFiniteNumber(x), ops.eq(ops.trunc(x), x));
@@ -158,7 +160,7 @@ export const numberFunctions: ReadonlyMap<unknown, NumberFunction> = new Map<unk
   [globalThis.isNaN, predicate(ops.isNan, false)],
   [Number.isFinite, predicate(ops.isFiniteNumber, true)],
   // biome-ignore lint/suspicious/noGlobalIsFinite: users call it
-  [globalThis.isFinite, predicate(ops.isFiniteNumber, true)],
+  [globalThis.isFinite, predicate(ops.isFiniteNumber, true, true)],
   [Number.isInteger, predicate(isWhole, true)],
   [Number.isSafeInteger, predicate(isSafe, true)],
 ]);

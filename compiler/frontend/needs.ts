@@ -367,8 +367,11 @@ class Finder {
 
 const isNamespace = (x: unknown): boolean => (x as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === "Module";
 
+/** What a pattern takes out of x: of a tensor, which is iterable, a tensor. */
 const entryOf = (x: unknown, key: string | number): unknown =>
-  (x as Record<string | number, unknown> | null | undefined)?.[key];
+  typeof key === "number" && x instanceof Tensor
+    ? x
+    : (x as Record<string | number, unknown> | null | undefined)?.[key];
 
 /** Text, numbers, booleans, nothing, and trees of these: a tensor, or a function that may give one, is in none. */
 function isPlain(x: unknown, depth = 6): boolean {

@@ -3,8 +3,7 @@ import type { BinaryOperator, UnaryOperator } from "acorn";
 import { showAval } from "../core/aval.js";
 import * as ops from "../ops/index.js";
 import { Tensor } from "../trace/tensor.js";
-import { standsFor } from "./chosen.js";
-import { type Evaluator, type Site, used } from "./evaluator.js";
+import { type Evaluator, type Site, used, usedNumber } from "./evaluator.js";
 import {
   addMultiply,
   bitwise,
@@ -20,11 +19,12 @@ import {
   toNumber,
   truth,
 } from "./numbers.js";
-import { areRelated, packOf } from "./store.js";
+import { mayBeSame, packOf } from "./store.js";
 
 /** x `operator` y. Throws `TraceError` for what has no meaning for a traced value. */
 export function binary(run: Evaluator, operator: BinaryOperator, left: unknown, right: unknown, site: Site): unknown {
-  const [x, y] = [used(run, left, site), used(run, right, site)];
+  const use = /^[!=]==|^in/.test(operator) ? used : usedNumber;
+  const [x, y] = [use(run, left, site), use(run, right, site)];
   if (!(x instanceof Tensor) && !(y instanceof Tensor)) return plain(operator, x, y, run, site);
   const wrong = (message: string): Error => run.fail(site, `${operator}: ${message}`);
   switch (operator) {
@@ -84,7 +84,7 @@ function plain(operator: BinaryOperator, x: unknown, y: unknown, run: Evaluator,
   for (const v of [x, y])
     if (holdsTraced(v) && /^[-+*/%<>]|^\*\*$|^[<>]=$/.test(operator))
       throw run.fail(site, `${operator}: an array of traced values is no number`, "combine its elements one by one");
-  if (/^[!=]==?$/.test(operator) && (areRelated(x, y) || standsFor(x, y) || standsFor(y, x)))
+  if (/^[!=]==?$/.test(operator) && mayBeSame(x, y))
     throw run.fail(
       site,
       `${operator}: whether these are one object depends on a traced condition`,
@@ -177,9 +177,9 @@ export function unary(run: Evaluator, operator: UnaryOperator, operand: unknown,
     const holds = truthOf(run, operand, "!", site);
     return typeof holds === "boolean" ? !holds : ops.not(holds);
   }
-  const x = used(run, operand, site);
   if (operator === "void") return undefined;
-  if (operator === "typeof") return typeOf(x);
+  if (operator === "typeof") return typeOf(used(run, operand, site));
+  const x = usedNumber(run, operand, site);
   if (!(x instanceof Tensor)) {
     if (holdsTraced(x)) throw run.fail(site, `${operator}: an array of traced values is no number`);
     const v = x as number;
@@ -204,7 +204,7 @@ export function typeOf(x: unknown): string {
 
 /** Whether a value holds as a condition; `what` asks. */
 export function truthOf(run: Evaluator, value: unknown, what: string, site: Site): boolean | Tensor {
-  const x = used(run, value, site);
+  const x = usedNumber(run, value, site);
   if (!(x instanceof Tensor)) return Boolean(x);
   if (x.ndim > 0) {
     throw run.fail(
@@ -224,7 +224,7 @@ export function step(run: Evaluator, x: unknown, by: 1 | -1, site: Site): unknow
 
 /** ToNumber, as `x++` gives it. */
 export function numeric(run: Evaluator, value: unknown, site: Site): unknown {
-  const x = used(run, value, site);
+  const x = usedNumber(run, value, site);
   if (x instanceof Tensor) return toNumber(x);
   return typeof x === "bigint" ? x : Number(x);
 }

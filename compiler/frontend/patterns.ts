@@ -46,7 +46,7 @@ export function bind(run: Evaluator, pattern: Pattern, value: unknown, scope: Sc
       const elements =
         Array.isArray(source) && !pattern.elements.some((x) => x?.type === "RestElement")
           ? undefined
-          : [...iterate(run, source, site)];
+          : [...iterate(source, site)];
       pattern.elements.forEach((element, i) => {
         if (!element) return;
         if (element.type === "RestElement") run.bind(element.argument, created(elements!.slice(i)), scope, isNew);

@@ -1,16 +1,24 @@
 // Properties and elements: read and written as JavaScript does, at traced positions too.
 import { types } from "node:util";
 import { Tensor } from "../trace/tensor.js";
-import { changeSides, refresh } from "./aliases.js";
+import { branch } from "./branches.js";
 import { readElements, readTensor, rowOf, rowsOf, type Written, writeElements, writePacked } from "./elements.js";
 import { type Evaluator, type Site, Thrown, used } from "./evaluator.js";
 import { Mixed } from "./merge.js";
 import { noText } from "./operators.js";
-import { isObjectBeyond, isOutside, markOutside, noteObject, packOf, setPack } from "./store.js";
+import {
+  changeTogether,
+  choiceOf,
+  isObjectBeyond,
+  isOutside,
+  markOutside,
+  noteObject,
+  packOf,
+  setPack,
+} from "./store.js";
 
 export function getProperty(run: Evaluator, target: unknown, key: PropertyKey | Tensor, site: Site): unknown {
   const object = used(run, target, site);
-  refresh(run, object, site);
   if (object === null || object === undefined)
     throw new Thrown(new TypeError(`Cannot read properties of ${String(object)} (reading '${showKey(key)}')`), site);
   if (object instanceof Tensor) return ofTensor(run, object, key, site);
@@ -98,10 +106,7 @@ function elementAt(run: Evaluator, object: unknown, key: Tensor, site: Site): un
   if (!isList)
     throw run.fail(site, "a traced value names a property", "index an array by it, or choose with a condition");
   const values = Array.from(object as ArrayLike<unknown>);
-  for (const value of values) {
-    used(run, value, site);
-    refresh(run, value, site);
-  }
+  for (const value of values) used(run, value, site);
   const read = readElements(values, key);
   if (read !== undefined) return read;
   throw run.fail(
@@ -121,9 +126,24 @@ export function setProperty(
   site: Site,
 ): void {
   const object = used(run, target, site);
-  refresh(run, object, site);
-  setOwn(run, object, key, value, site);
-  changeSides(run, object as object, site, (side) => setProperty(run, side, key, value, site));
+  const choice = typeof object === "object" && object !== null ? choiceOf(object) : undefined;
+  if (!choice) {
+    setOwn(run, object, key, value, site);
+    return;
+  }
+  // the element that it is changes with it
+  changeTogether(object as object, choice, () => {
+    setOwn(run, object, key, value, site);
+    choice.sides.forEach((side, k) => {
+      branch(
+        run,
+        site,
+        choice.holds(k),
+        () => ({ value: void setProperty(run, side, key, value, site) }),
+        () => ({}),
+      );
+    });
+  });
 }
 
 function setOwn(run: Evaluator, object: unknown, key: PropertyKey | Tensor, value: unknown, site: Site): void {

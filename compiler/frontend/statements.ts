@@ -373,7 +373,20 @@ function executeSwitch(run: Evaluator, node: SwitchStatement, outer: Scope): Com
   for (const [entry, each] of node.cases.entries()) {
     if (!each.test) continue;
     const at = { node: each.test, scope };
-    const holds = binary(run, "===", value, run.evaluate(each.test, scope), at) as boolean | Tensor;
+    const test = each.test;
+    const ask = (): boolean | Tensor => binary(run, "===", value, run.evaluate(test, scope), at) as boolean | Tensor;
+    const before = matches.map((match) => match.holds);
+    // a test behind one that holds is not evaluated, which matters where it changes something
+    const holds =
+      before.length === 0 || test.type === "Literal" || test.type === "Identifier"
+        ? ask()
+        : (branch(
+            run,
+            at,
+            before.reduce((a, b) => ops.or(a, b)),
+            () => ({ value: false }),
+            () => ({ value: ask() }),
+          ).value as boolean | Tensor);
     if (holds === true) {
       otherwise = entry;
       break;

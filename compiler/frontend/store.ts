@@ -38,49 +38,14 @@ interface Frame {
   readonly serial: number;
   /** Values and contents before the first change. */
   readonly saved: Map<Location, unknown>;
+  /** Objects that became stale. */
+  readonly staled: object[];
   /** What is older must not be changed: another function is traced inside of this one. */
   readonly isBoundary: boolean;
-  /** Number of objects that were uncertain before. */
-  readonly staleBefore: number;
 }
 
 let serial = 0;
 const frames: Frame[] = [];
-
-/** Objects that may be one and the same, depending on a traced condition: each with the others. */
-const relatives = new WeakMap<object, Set<object>>();
-/** Objects whose contents are uncertain, since a relative was changed, in the order in which they became so. */
-const stale = new Set<object>();
-const staleOrder: object[] = [];
-
-/** Enters `merged` as an object that is one of `sources`. */
-export function relate(merged: object, sources: readonly object[]): void {
-  for (const source of sources) {
-    for (const [x, y] of [
-      [merged, source],
-      [source, merged],
-    ] as const) {
-      const known = relatives.get(x);
-      if (known) known.add(y);
-      else relatives.set(x, new Set([y]));
-    }
-  }
-}
-
-/** Whether two objects may be one. */
-export const areRelated = (x: unknown, y: unknown): boolean =>
-  typeof x === "object" && x !== null && (relatives.get(x)?.has(y as object) ?? false);
-
-/** Whether the object was perhaps changed under another name. */
-export const isStale = (x: object): boolean => stale.has(x);
-
-function spoilRelatives(x: object): void {
-  for (const y of relatives.get(x) ?? []) {
-    if (stale.has(y)) continue;
-    stale.add(y);
-    staleOrder.push(y);
-  }
-}
 
 /** When each object was made that interpreted code made; others are older than everything. */
 const births = new WeakMap<object, number>();
@@ -94,12 +59,6 @@ export function created<T extends object>(x: T): T {
   births.set(x, serial);
   return x;
 }
-
-/** Whether it was made when `serialNow` was that, or later. */
-export const isBornSince = (x: object, since: number): boolean => (births.get(x) ?? -1) >= since;
-
-/** Objects that are made from now on in a frame of their own are born since the next. */
-export const serialNow = (): number => serial;
 
 export const isCreated = (x: object): boolean => births.has(x);
 
@@ -149,10 +108,18 @@ export function setCell(cell: Cell, value: unknown): void {
 
 /** To be called before an object is changed. */
 export function noteObject(x: object): void {
-  spoilRelatives(x);
+  markStale(x);
+  save(x);
+}
+
+function save(x: object): void {
   const top = frames.at(-1);
   if (top && (births.get(x) ?? -1) < top.serial && !top.saved.has(x)) top.saved.set(x, contentsOf(x));
 }
+
+/** The contents of an object, where `writes` were made. */
+export const contentsIn = (x: object, writes: Writes | undefined): Contents =>
+  (writes?.get(x) as Contents | undefined) ?? contentsOf(x);
 
 function contentsOf(x: object): Contents {
   const keys = new Map<PropertyKey, unknown>();
@@ -173,8 +140,9 @@ function contentsOf(x: object): Contents {
 /** Gives an object other contents. */
 function setContents(x: object, { keys, length, packed, privates: own, entries }: Contents): void {
   for (const key of Reflect.ownKeys(x)) {
-    if (key !== "length" && !keys.has(key) && Reflect.getOwnPropertyDescriptor(x, key)?.configurable)
-      Reflect.deleteProperty(x, key);
+    const property = Reflect.getOwnPropertyDescriptor(x, key)!;
+    if (key !== "length" && !keys.has(key) && "value" in property && property.configurable)
+      Reflect.deleteProperty(x, key); // accessors are no contents
   }
   if (Array.isArray(x)) {
     x.length = length;
@@ -205,11 +173,11 @@ function restore(x: Location, value: unknown): void {
   else setContents(x, value as Contents);
 }
 
-/** The same as a change of the function's, which can be undone in turn. */
+/** As a change of the function's, which can be undone in turn. What became stale by it is entered apart. */
 export function assign(x: Location, value: unknown): void {
   if (x instanceof Cell) setCell(x, value);
   else {
-    noteObject(x);
+    save(x);
     setContents(x, value as Contents);
   }
 }
@@ -221,6 +189,7 @@ export function inFrame<T>(work: () => T): { readonly result: T; readonly writes
     const result = work();
     const frame = frames[depth]!;
     const writes = new Map([...frame.saved.keys()].map((x) => [x, currentOf(x)]));
+    staledBy.set(writes, new Set(frame.staled));
     return { result, writes };
   } finally {
     undo(depth);
@@ -240,6 +209,7 @@ export function attempt<T>(work: () => T, keep: (result: T) => boolean = () => t
     else {
       const [frame] = frames.splice(depth);
       const top = frames.at(-1);
+      top?.staled.push(...frame!.staled);
       for (const [x, value] of frame!.saved) {
         const born = x instanceof Cell ? x.born : (births.get(x) ?? -1);
         if (top && born < top.serial && !top.saved.has(x)) top.saved.set(x, value);
@@ -260,13 +230,97 @@ export function inBoundary<T>(work: () => T): T {
 
 function open(isBoundary: boolean): number {
   serial++;
-  frames.push({ serial, saved: new Map(), isBoundary, staleBefore: staleOrder.length });
+  frames.push({ serial, saved: new Map(), staled: [], isBoundary });
   return frames.length - 1;
 }
 
 function undo(depth: number): void {
   for (const frame of frames.splice(depth).reverse()) {
     for (const [x, value] of frame.saved) restore(x, value);
-    for (const x of staleOrder.splice(frame.staleBefore)) stale.delete(x);
+    for (const x of frame.staled) stale.delete(x);
   }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** For an object that is one of several, as a traced condition has it: those, and the reverse. */
+const sidesOf = new WeakMap<object, readonly object[]>();
+const choicesOf = new WeakMap<object, Set<object>>();
+/** Objects that may have been changed under another name: what they hold is not known any more. */
+const stale = new WeakSet<object>();
+
+export const isStale = (x: unknown): boolean => typeof x === "object" && x !== null && stale.has(x);
+
+/** What became stale while these were written. */
+const staledBy = new WeakMap<Writes, ReadonlySet<object>>();
+
+/** Whether the object is stale where `writes` were made. */
+export const isStaleIn = (x: object, writes: Writes | undefined): boolean =>
+  stale.has(x) || (writes !== undefined && staledBy.get(writes)!.has(x));
+
+/** Enters all that became stale while these were written. */
+export function enterStaled(writes: Writes): void {
+  for (const x of staledBy.get(writes)!) enterStale(x);
+}
+
+/** Enters an object that holds what one of `sides` holds: a change of either may be one of the other. */
+export function linkSides(choice: object, sides: readonly object[]): void {
+  sidesOf.set(choice, sides);
+  for (const side of sides) choicesOf.set(side, (choicesOf.get(side) ?? new Set()).add(choice));
+}
+
+export function enterStale(x: object): void {
+  if (stale.has(x)) return;
+  stale.add(x);
+  frames.at(-1)?.staled.push(x);
+}
+
+/** All that is reached by `next`, `from` among it. */
+function closure(from: Iterable<object>, next: (x: object) => Iterable<object> | undefined): Set<object> {
+  const found = new Set(from);
+  for (const x of found) for (const y of next(x) ?? []) found.add(y);
+  return found;
+}
+
+/** Whatever may be the same object as `x`, which is changed, holds something old. */
+function markStale(x: object): void {
+  if (!sidesOf.has(x) && !choicesOf.has(x)) return;
+  const within = closure([x], (y) => sidesOf.get(y));
+  for (const y of closure(within, (z) => choicesOf.get(z))) if (y !== x && !changedTogether.has(y)) enterStale(y);
+}
+
+/** Objects that are kept in step just now. */
+let changedTogether: ReadonlySet<object> = new Set();
+
+/** An element of a list, read at a traced position: the element at `k` where `holds(k)`. */
+export interface Choice {
+  readonly sides: readonly object[];
+  holds(k: number): Tensor;
+}
+const choices = new WeakMap<object, Choice>();
+
+/** Enters an object that was read at a traced position. */
+export function enterChoice(read: object, choice: Choice): void {
+  linkSides(read, choice.sides);
+  choices.set(read, choice);
+}
+
+export const choiceOf = (x: object): Choice | undefined => choices.get(x);
+
+/** Runs `work`, which changes a choice and its sides alike. */
+export function changeTogether(choice: object, { sides }: Choice, work: () => void): void {
+  const outer = changedTogether;
+  changedTogether = new Set([...outer, choice, ...sides]);
+  try {
+    work();
+  } finally {
+    changedTogether = outer;
+  }
+}
+
+/** Whether two objects may be one, depending on a traced condition. */
+export function mayBeSame(x: unknown, y: unknown): boolean {
+  if (typeof x !== "object" || x === null || typeof y !== "object" || y === null || x === y) return false;
+  const within = closure([x], (z) => sidesOf.get(z));
+  return closure(within, (z) => choicesOf.get(z)).has(y);
 }

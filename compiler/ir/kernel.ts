@@ -1,4 +1,5 @@
 // Fused kernels: which equations of a Graph run together, what they read and what they store.
+import type { Shape } from "../core/shape.js";
 import type { Atom, Eqn, Graph, Var } from "./graph.js";
 
 /**
@@ -10,6 +11,14 @@ import type { Atom, Eqn, Graph, Var } from "./graph.js";
  */
 type KernelKind = "map" | "reduce" | "contract" | "lanes" | "opaque" | "region";
 
+/** How the lanes of a region lie in its values, where each lane keeps arrays of its own. */
+export interface LaneForm {
+  /** The leading axes of every value that differs from lane to lane. */
+  readonly shape: Shape;
+  /** Those values, of the equation and of the Graphs in it: what is not among them is the same for all lanes. */
+  readonly vars: ReadonlySet<Var>;
+}
+
 export interface FusedKernel {
   readonly kind: KernelKind;
   /** Generated: k0, k1, … in the order they run. */
@@ -20,10 +29,12 @@ export interface FusedKernel {
   readonly eqns: readonly Eqn[];
   /** Variables read from memory. Of kinds opaque and region: the memory of each operand, in their order. */
   readonly loads: readonly Var[];
-  /** Variables written to memory, all with `size` elements, or that in each turn of a scan of lanes. Of kinds opaque and region: every result, of any size. */
+  /** Variables written to memory, all with `size` elements, or that in each turn of a scan of lanes, or one that all lanes share. Of kinds opaque and region: every result, of any size. */
   readonly stores: readonly Var[];
   /** Elements of each result; of all of them together for kinds opaque and region. */
   readonly size: number;
+  /** Of kind lanes, where each lane keeps arrays of its own: it stores all elements of a lane, and `size` counts lanes. */
+  readonly form?: LaneForm;
   /** Arrays read through the binding of the result that takes their memory, by the array. */
   readonly inPlace?: ReadonlyMap<Var, Var>;
   /** What alone is stored of the results, where they take the memory of arrays that they are otherwise. */

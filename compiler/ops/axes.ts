@@ -201,11 +201,11 @@ const expandDimsOp = affineView("expandDims", {
       .map(identity);
   },
   batch([x], params) {
-    // the batch axis stands before the same operand axis as it did
+    // the batch axis stands before the same operand axis as it did, or first
     const { axes } = params as { axes: readonly number[] };
     const rank = x!.value.aval.shape.length - 1 + axes.length;
     const kept = Array.from({ length: rank }, (_, axis) => axis).filter((axis) => !axes.includes(axis));
-    const at = kept[x!.axis!] ?? rank;
+    const at = x!.axis === 0 ? 0 : (kept[x!.axis!] ?? rank);
     return {
       value: expandDims(
         x!.value,

@@ -6,7 +6,8 @@ import type { ReduceParams } from "../ir/op.js";
 import type { DeviceLimits } from "../ir/program.js";
 import { isStacked, laneShape } from "../ir/region.js";
 import { costOf, memoryOf, stateSizeOf } from "./cost.js";
-import { isRoot, needsMemory, readsInPlace } from "./root.js";
+import { arrayFormOf } from "./local.js";
+import { isRoot, memoryNeeds, type NeedsMemory, readsInPlace } from "./root.js";
 import { chooseStores, MAX_INSTRUCTIONS, type StoreReason, type Stores } from "./store.js";
 
 /** A kernel while it grows. */
@@ -38,10 +39,18 @@ export function fuse(graph: Graph, limits: DeviceLimits): FusedGraph {
   const producer = new Map<Var, Eqn>();
   for (const eqn of graph.eqns) for (const v of eqn.outputs) producer.set(v, eqn);
   const stores = chooseStores(graph, limits);
+  const needsMemory = memoryNeeds(graph, limits);
   const memory = graph.outputs.map((x) => memoryOf(x as Var, producer));
   const outputs = new Set(memory);
   const kernelsWith = (staysInside: Inside): FusedKernel[] =>
-    finish(graph, producer, group(graph, producer, stores, limits, staysInside), stores, outputs);
+    finish(
+      graph,
+      producer,
+      group(graph, producer, stores, limits, needsMemory, staysInside),
+      stores,
+      outputs,
+      needsMemory,
+    );
   const fitsDevice = ({ kind, roots, loads, stores: kept }: FusedKernel): boolean =>
     kind === "opaque" || kind === "region" || loads.length + carriedBy(roots) + kept.length <= limits.maxStorageBuffers;
   // what only its own kernel reads takes no buffer; but a later kernel may compute one of its readers again
@@ -68,6 +77,7 @@ function group(
   producer: ReadonlyMap<Var, Eqn>,
   stores: Stores,
   limits: DeviceLimits,
+  needsMemory: NeedsMemory,
   staysInside: Inside,
 ): Group[] {
   const inputs = new Set(graph.inputs);
@@ -78,13 +88,15 @@ function group(
     for (const v of eqn.outputs) {
       if (!stores.has(v)) continue;
       const cone = coneOf(v, producer, (x) => inputs.has(x) || stores.has(x));
-      const size = sizeOf(laneShape(eqn, eqn.outputs.indexOf(v)));
+      const size = lanesFor(eqn, v, stores);
       // a loop that stores more than can be bound runs more than once
       const hasRoom = (g: Group): boolean =>
         g.size === size && g.loads.size + g.members.length + 1 <= limits.maxStorageBuffers;
       const own = (g: Group): boolean => g.roots.includes(eqn) && (needsMemory(eqn) || hasRoom(g));
       const isOpen = (g: Group): boolean =>
-        g.start >= (fences.get(v) ?? 0) && fits(g, v, eqn, cone, groupOf, limits, staysInside);
+        g.start >= (fences.get(v) ?? 0) &&
+        !g.roots.some(needsMemory) &&
+        fits(g, v, eqn, cone, groupOf, limits, staysInside);
       const isAlone = isRoot(eqn) && (eqn.op.kind === "opaque" || eqn.op.kind === "region");
       const home = groups.find(isAlone ? own : isOpen) ?? newGroup(size, groups, i);
       join(home, v, eqn, cone, groupOf, groups);
@@ -93,6 +105,19 @@ function group(
   }
   return groups;
 }
+
+/** Invocations that compute v: of a region one for each lane. What all lanes share is stored by one of them. */
+function lanesFor(eqn: Eqn, v: Var, stores: Stores): number {
+  const form = arrayFormOf(eqn);
+  const sizeFor = (x: Var): number => sizeOf(form?.vars.has(x) ? form.shape : laneShape(eqn, eqn.outputs.indexOf(x)));
+  if (!isShared(eqn, v)) return sizeFor(v);
+  const sizes = eqn.outputs.filter((x) => stores.has(x) && !isStackedVar(eqn, x)).map(sizeFor);
+  return sizes.includes(0) ? sizeFor(v) : Math.max(...sizes);
+}
+
+/** A number that a region gives, which every lane knows. */
+const isShared = (eqn: Eqn, v: Var): boolean =>
+  eqn.op.kind === "region" && eqn.outputs.includes(v) && v.aval.shape.length === 0;
 
 /** The number of the last fence that each variable comes behind, directly or not. */
 function fencesOf(graph: Graph): Map<Var, number> {
@@ -165,7 +190,7 @@ function fits(
   limits: DeviceLimits,
   staysInside: Inside,
 ): boolean {
-  if (g.size !== sizeOf(v.aval.shape) || g.size === 0 || g.roots.some(needsMemory)) return false;
+  if (g.size !== sizeOf(v.aval.shape) || g.size === 0) return false;
   if (isRoot(eqn) && !(g.roots.length > 0 && g.members.length === g.roots.length && foldsAlike(g.roots[0]!, eqn)))
     return false;
   if (g.cost + cone.cost > MAX_INSTRUCTIONS && g.cost + costBeside(g, cone) > MAX_INSTRUCTIONS) return false;
@@ -175,7 +200,8 @@ function fits(
     const from = groupOf.get(leaf);
     if (from === g) {
       // a prologue cannot read what the kernel has yet to compute, and entries of a scan are past
-      if (!inPlace || isRoot(eqn) || g.roots.some((root) => isStackedVar(root, leaf))) return false;
+      const isKnown = inPlace || g.roots.some((root) => isShared(root, leaf));
+      if (!isKnown || isRoot(eqn) || g.roots.some((root) => isStackedVar(root, leaf))) return false;
       continues = true;
     } else {
       if (from?.before.has(g)) return false;
@@ -233,6 +259,7 @@ function finish(
   groups: readonly Group[],
   stores: Stores,
   outputs: ReadonlySet<Var>,
+  needsMemory: NeedsMemory,
 ): FusedKernel[] {
   const readByOthers = new Set(groups.flatMap((g) => [...g.loads]));
   const place = new Map(graph.eqns.map((eqn, i) => [eqn, i]));
@@ -250,7 +277,10 @@ function finish(
     const [root] = g.roots;
     const alone = root && needsMemory(root) ? root : undefined;
     const kept = alone ? alone.outputs : g.members.filter((v) => outputs.has(v) || readByOthers.has(v));
+    // what all lanes share has a kernel without them
+    const form = root && !alone && kept.some((v) => arrayFormOf(root)?.vars.has(v)) ? arrayFormOf(root) : undefined;
     return {
+      ...(form ? { form } : {}),
       kind: kindOf(root, alone !== undefined),
       name: `k${i}`,
       roots: g.roots,

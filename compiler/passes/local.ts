@@ -2,31 +2,87 @@
 // loop or branch inside of one kernel, with the carry in registers.
 import { type Shape, sameShape, sizeOf } from "../core/shape.js";
 import { type Atom, type Eqn, type Graph, regionsOf, type Var } from "../ir/graph.js";
-import { baseLimits } from "../ir/limits.js";
+import type { LaneForm } from "../ir/kernel.js";
+import { baseLimits, type DeviceLimits } from "../ir/limits.js";
 import type { ScanParams, SwitchParams, WhileParams } from "../ir/op.js";
 import { bodyCost, foldsMuch } from "./cost.js";
+import { laneFormOf, Mixed } from "./lane-arrays.js";
 
-/** Instructions of the body at most. */
-const MAX_BODY = 800;
+/** Instructions of the bodies at most. Elsewhere they take as long to compile; some drivers fail on longer kernels. */
+const MAX_BODY = 4000;
 
-/** Arrays that a kernel reads at most on any device, beside one that it writes. */
-const MAX_READS = baseLimits.maxStorageBuffers - 1;
-
-const known = new WeakMap<Eqn, boolean>();
-
-/** The region can be computed lane by lane inside of a kernel. */
-export function isLocal(eqn: Eqn): boolean {
-  let local = known.get(eqn);
-  if (local === undefined) {
-    local = findLocal(eqn);
-    known.set(eqn, local);
-  }
-  return local;
+/** What is known of a region, whatever the device. */
+interface Locality {
+  /** The lanes, where they keep arrays of their own; undefined where each has but numbers. */
+  readonly form?: LaneForm;
+  readonly fault?: Mixed;
 }
 
-function findLocal(eqn: Eqn): boolean {
-  const reads = new Set(eqn.inputs.filter((x) => x.kind === "var")).size;
-  return reads <= MAX_READS && bodyCost(eqn) <= MAX_BODY && isLocalWith(eqn, new Set(), false);
+const known = new WeakMap<Eqn, Locality>();
+
+function localityOf(eqn: Eqn): Locality {
+  let found = known.get(eqn);
+  if (!found) {
+    found = findLocality(eqn);
+    known.set(eqn, found);
+  }
+  return found;
+}
+
+function findLocality(eqn: Eqn): Locality {
+  const cost = bodyCost(eqn);
+  if (cost > MAX_BODY)
+    return { fault: new Mixed(`its graphs are ${cost} instructions long; ${MAX_BODY} are the most in a kernel`) };
+  if (isLocalWith(eqn, new Set(), false)) return {};
+  const form = laneFormOf(eqn);
+  return form instanceof Mixed ? { fault: form } : { form };
+}
+
+/** How the lanes of a local region lie in its values, where each keeps arrays of its own. */
+export const arrayFormOf = (eqn: Eqn): LaneForm | undefined =>
+  eqn.op.kind === "region" ? localityOf(eqn).form : undefined;
+
+/** Why the region is not computed lane by lane inside of a kernel; undefined where it is. */
+export type WhyNotLocal = (eqn: Eqn) => Mixed | undefined;
+
+/** For the regions of this Graph, on such a device. */
+export function whyNotLocal(graph: Graph, limits: DeviceLimits): WhyNotLocal {
+  const constants = constantsOf(graph);
+  // beside what the kernel writes
+  const most = limits.maxStorageBuffers - 1;
+  return (eqn) => {
+    const { fault } = localityOf(eqn);
+    if (fault) return fault;
+    const reads = new Set(eqn.inputs.filter((x) => x.kind === "var" && !constants.has(x))).size;
+    return reads <= most ? undefined : new Mixed(`it reads ${reads} arrays; the device binds ${most} beside a result`);
+  };
+}
+
+/** A region that is not computed lane by lane, and why. */
+export interface NotLocal {
+  readonly eqn: Eqn;
+  readonly fault: Mixed;
+}
+
+/** Those of a Graph; also of the Graphs in such regions, which are compiled by themselves. */
+export function notLocalRegions(graph: Graph, limits: DeviceLimits): NotLocal[] {
+  const whyNot = whyNotLocal(graph, limits);
+  return graph.eqns.flatMap((eqn): NotLocal[] => {
+    const fault = eqn.op.kind === "region" ? whyNot(eqn) : undefined;
+    if (!fault) return [];
+    return [{ eqn, fault }, ...regionsOf(eqn.params).flatMap((inner) => notLocalRegions(inner.graph, limits))];
+  });
+}
+
+/** Values that need no memory: made of constants, wherever they are read. */
+function constantsOf(graph: Graph): Set<Atom> {
+  const found = new Set<Atom>();
+  for (const { op, inputs, outputs } of graph.eqns) {
+    const isCheap = op.kind === "view" || op.kind === "elementwise";
+    if (!isCheap || !inputs.every((x) => x.kind === "literal" || found.has(x))) continue;
+    for (const v of outputs) found.add(v);
+  }
+  return found;
 }
 
 const branchesKnown = new WeakMap<Eqn, boolean>();
@@ -35,10 +91,17 @@ const branchesKnown = new WeakMap<Eqn, boolean>();
 export function isBranchInPlace(eqn: Eqn): boolean {
   let isKnown = branchesKnown.get(eqn);
   if (isKnown === undefined) {
-    isKnown = eqn.op.kind === "region" && eqn.op.form === "switch" && isLocal(eqn) && findBranch(eqn);
+    isKnown = eqn.op.kind === "region" && eqn.op.form === "switch" && fitsAnywhere(eqn) && findBranch(eqn);
     branchesKnown.set(eqn, isKnown);
   }
   return isKnown;
+}
+
+/** It is local without arrays of the lanes' own, on any device. */
+function fitsAnywhere(eqn: Eqn): boolean {
+  const { form, fault } = localityOf(eqn);
+  const reads = new Set(eqn.inputs.filter((x) => x.kind === "var")).size;
+  return !form && !fault && reads < baseLimits.maxStorageBuffers;
 }
 
 function findBranch(eqn: Eqn): boolean {

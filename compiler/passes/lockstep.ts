@@ -1,18 +1,22 @@
 // lockstep: control flow in which each lane goes its own way becomes control flow that all lanes share.
 import { aval } from "../core/aval.js";
 import { type Atom, type Eqn, type Graph, literal, type Var } from "../ir/graph.js";
+import type { DeviceLimits } from "../ir/limits.js";
 import type { SwitchParams, WhileParams } from "../ir/op.js";
 import { and, broadcast, cast, eq, gt, max, min, reduceSum, select } from "../ops/index.js";
 import { replay, stage } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { bind, withLocation } from "../trace/trace.js";
-import { isLocal } from "./local.js";
+import { whyNotLocal } from "./local.js";
 
 /**
  * Before: any Graph. After: no region has lanes but those that are local to them. All branches of a switch are computed and each lane selects its own; a
  * while goes on until no lane is active, and the others keep what they have.
  */
-export function lockstep(graph: Graph): Graph {
+export function lockstep(graph: Graph, limits: DeviceLimits): Graph {
+  const whyNot = whyNotLocal(graph, limits);
+  /** Lanes part, and not inside of one kernel. */
+  const hasLanes = (eqn: Eqn): boolean => lanesOf(eqn) > 0 && whyNot(eqn) !== undefined;
   if (!graph.eqns.some(hasLanes)) return graph;
   return stage(
     "lockstep",
@@ -23,7 +27,9 @@ export function lockstep(graph: Graph): Graph {
       const read = (x: Atom): Operand => (x.kind === "literal" ? x : values.get(x)!);
       for (const eqn of graph.eqns) {
         const operands = eqn.inputs.map(read);
-        const results = withLocation(eqn.location, () => apply(eqn, operands));
+        const results = withLocation(eqn.location, () =>
+          hasLanes(eqn) ? apart(eqn, operands) : bind(eqn.op, operands, eqn.params),
+        );
         eqn.outputs.forEach((v, k) => void values.set(v, results[k]!));
       }
       return { outputs: graph.outputs.map(read), rest: undefined };
@@ -31,18 +37,16 @@ export function lockstep(graph: Graph): Graph {
   ).graph;
 }
 
-/** Lanes part, and not inside of one kernel. */
-const hasLanes = (eqn: Eqn): boolean =>
-  eqn.op.kind === "region" &&
-  (eqn.op.form === "switch" || eqn.op.form === "while") &&
-  (eqn.params as SwitchParams | WhileParams).lanes > 0 &&
-  !isLocal(eqn);
+const lanesOf = ({ op, params }: Eqn): number =>
+  op.kind === "region" && (op.form === "switch" || op.form === "while")
+    ? (params as SwitchParams | WhileParams).lanes
+    : 0;
 
-function apply(eqn: Eqn, operands: readonly Operand[]): readonly Operand[] {
+function apart(eqn: Eqn, operands: readonly Operand[]): readonly Operand[] {
   const { op, params } = eqn;
-  if (!hasLanes(eqn) || op.kind !== "region") return bind(op, operands, params);
-  if (op.form === "switch") return selectBranch(params as SwitchParams, operands);
-  return whileAnyActive(eqn, operands);
+  return op.kind === "region" && op.form === "switch"
+    ? selectBranch(params as SwitchParams, operands)
+    : whileAnyActive(eqn, operands);
 }
 
 const i32 = (value: number) => literal(value, aval("i32", []));

@@ -1,11 +1,17 @@
 // Equations that kernels are built around, and those that are kernels of their own.
-import type { Eqn } from "../ir/graph.js";
+import type { Eqn, Graph } from "../ir/graph.js";
+import type { DeviceLimits } from "../ir/limits.js";
 import { foldsMuch } from "./cost.js";
-import { isBranchInPlace, isLocal } from "./local.js";
+import { isBranchInPlace, whyNotLocal } from "./local.js";
 
 /** Its operands and results are whole arrays in memory; it is a kernel of its own, and nothing is fused into it. */
-export const needsMemory = (eqn: Eqn): boolean =>
-  eqn.op.kind === "opaque" || (eqn.op.kind === "region" && !isLocal(eqn));
+export type NeedsMemory = (eqn: Eqn) => boolean;
+
+/** For the equations of this Graph, on such a device. */
+export function memoryNeeds(graph: Graph, limits: DeviceLimits): NeedsMemory {
+  const whyNot = whyNotLocal(graph, limits);
+  return (eqn) => eqn.op.kind === "opaque" || (eqn.op.kind === "region" && whyNot(eqn) !== undefined);
+}
 
 /** A kernel is built around this equation; all others are computed wherever they are needed. */
 export const isRoot = (eqn: Eqn): boolean =>

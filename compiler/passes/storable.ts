@@ -1,10 +1,12 @@
 // storable: constants that must lie in memory become equations, so that a kernel can store them.
 import { type Atom, type Eqn, type Graph, type Literal, newEqn, type Var } from "../ir/graph.js";
+import type { DeviceLimits } from "../ir/limits.js";
 import { fillOp } from "../ops/axes.js";
-import { needsMemory } from "./root.js";
+import { memoryNeeds } from "./root.js";
 
 /** After: every output of the Graph is a variable, and so is every operand of an equation that needs memory. */
-export function storable(graph: Graph): Graph {
+export function storable(graph: Graph, limits: DeviceLimits): Graph {
+  const needsMemory = memoryNeeds(graph, limits);
   const isConstant = (x: Atom): boolean => x.kind === "literal";
   const wanted = (eqn: Eqn): boolean => needsMemory(eqn) && eqn.inputs.some(isConstant);
   if (!graph.outputs.some(isConstant) && !graph.eqns.some(wanted)) return graph;

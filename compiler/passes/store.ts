@@ -4,13 +4,16 @@ import type { Atom, Eqn, Graph, Var } from "../ir/graph.js";
 import type { ScanParams, WhileParams } from "../ir/op.js";
 import type { DeviceLimits } from "../ir/program.js";
 import { costOf, memoryOf, stateSizeOf, termsOf } from "./cost.js";
-import { isRoot, needsMemory, readsInPlace } from "./root.js";
+import { isRoot, memoryNeeds, readsInPlace } from "./root.js";
 
 /** Instructions of one kernel at most: beyond it shaders compile slowly, and some drivers fail. */
 export const MAX_INSTRUCTIONS = 1000;
 
 /** Instructions, per element, that a kernel more and a write are worth. */
 const STORE_COST = 64;
+
+/** Instructions, over all elements, that starting a kernel more is worth: small arrays are computed again. */
+const LAUNCH_COST = 16384;
 
 /** Instructions that reading an element back is worth. */
 const LOAD_COST = 6;
@@ -41,6 +44,7 @@ export type Stores = ReadonlyMap<Var, StoreReason>;
  * reading it back.
  */
 export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
+  const needsMemory = memoryNeeds(graph, limits);
   const producer = new Map<Var, Eqn>();
   for (const eqn of graph.eqns) for (const v of eqn.outputs) producer.set(v, eqn);
   const inputs = new Set(graph.inputs);
@@ -56,7 +60,8 @@ export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
   const read = readBy(graph);
   for (const eqn of graph.eqns) {
     if (!isRoot(eqn)) continue;
-    for (const v of eqn.outputs) if (needsMemory(eqn) || read.has(v)) store(v, rootReason(eqn));
+    for (const v of eqn.outputs)
+      if (needsMemory(eqn) || read.has(v)) store(v, needsMemory(eqn) ? "own kernel" : rootReason(eqn));
     if (!needsMemory(eqn)) continue;
     for (const x of eqn.inputs) if (x.kind === "var") store(memoryOf(x, producer), "operand");
   }
@@ -69,10 +74,7 @@ export function chooseStores(graph: Graph, limits: DeviceLimits): Stores {
 
 const readBy = (graph: Graph): Set<Atom> => new Set([...graph.eqns.flatMap((eqn) => eqn.inputs), ...graph.outputs]);
 
-function rootReason(eqn: Eqn): StoreReason {
-  if (needsMemory(eqn)) return "own kernel";
-  return eqn.op.kind === "region" ? "loop" : "root";
-}
+const rootReason = (eqn: Eqn): StoreReason => (eqn.op.kind === "region" ? "loop" : "root");
 
 /** Forward: what each variable takes to compute from memory. */
 function cutLongCones(
@@ -179,8 +181,8 @@ function isCostly(own: Places, size: number, price: number): boolean {
     if (at.size > MAX_PLACES) return true;
     for (const elements of at.values()) computed += elements;
   }
-  const repeats = computed / size;
-  return (repeats - 1) * price - repeats * LOAD_COST > STORE_COST;
+  const extra = (computed - size) * price - computed * LOAD_COST;
+  return extra > Math.max(STORE_COST * size, LAUNCH_COST);
 }
 
 function gatherPlaces(v: Var, readers: readonly Eqn[], places: ReadonlyMap<Var, Places>): Places {

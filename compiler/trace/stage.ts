@@ -18,6 +18,8 @@ export interface Staged<R> {
   readonly rest: R;
   /** Variables it assigned. Their new values are the last outputs of the Graph. */
   readonly writes: readonly Variable[];
+  /** The same for messages: entries of these, where the function knows them as variables of their own. */
+  readonly assigned: readonly Tensor[];
   /** Where variables had their elements when they were first used. */
   readonly rowsRead: ReadonlyMap<Tensor, Row | undefined>;
 }
@@ -54,8 +56,9 @@ export function stage<R>(
       const written = [...all.filter(([x]) => !isBehind(x)), ...behind];
       const graph = trace.finish([...outputs, ...written.map(([, value]) => value)]);
       const writes = written.map(([variable]) => variable) as Variable[];
+      const assigned = writes.map((x) => trace.assigned.get(x)!);
       const { captures, sources, rowsRead } = trace;
-      return { graph, captures, sources, rest, writes, rowsRead };
+      return { graph, captures, sources, rest, writes, assigned, rowsRead };
     },
     keeping,
   );
@@ -98,11 +101,15 @@ export function replay(graph: Graph, operands: readonly Operand[]): Operand[] {
   return graph.outputs.map(read);
 }
 
-/** Gives variables their new values: in the trace under way, else at once. */
-export function writeBack(writes: readonly Variable[], values: readonly Tensor[]): void {
+/** Gives variables their new values: in the trace under way, else at once. `assigned` is what messages call them. */
+export function writeBack(
+  writes: readonly Variable[],
+  values: readonly Tensor[],
+  assigned: readonly Tensor[] = writes,
+): void {
   const trace = currentTrace();
   writes.forEach((variable, i) => {
-    if (trace) trace.write(variable, values[i]!);
+    if (trace) trace.write(variable, values[i]!, assigned[i]);
     else variable.receive(values[i]!);
   });
 }

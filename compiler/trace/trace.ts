@@ -40,6 +40,8 @@ export class Trace implements TraceOwner {
   readonly sources: Tensor[] = [];
   /** What was assigned to variables, in the order of the first assignments. */
   readonly writes = new Map<Tensor, Tensor>();
+  /** The same variables as the function knows them: where one is a stack, the last of its entries that was assigned. */
+  readonly assigned = new Map<Tensor, Tensor>();
   /** Where variables had their elements when they were first used here or within: what was traced holds as long as they do. */
   readonly rowsRead = new Map<Tensor, Row | undefined>();
   readonly #entries = new Map<Tensor, { readonly whole: Atom; readonly entry: Var }>();
@@ -102,10 +104,14 @@ export class Trace implements TraceOwner {
   }
 
   /** Assigns `value` to a variable of the user's, from here on: to its entry, where its elements lie in another one. */
-  write(target: Tensor, value: Tensor): void {
+  write(target: Tensor, value: Tensor, as = target): void {
     const row = this.resolve(target) === target ? this.#rowIn(target) : undefined;
-    if (row) this.write(row.of, this.#withEntry(row, value));
-    else this.writes.set(target, this.read(value));
+    if (row) {
+      this.write(row.of, this.#withEntry(row, value), as);
+      return;
+    }
+    this.writes.set(target, this.read(value));
+    this.assigned.set(target, as);
   }
 
   /** The tensor that stands for `x` here. */
@@ -273,7 +279,7 @@ export function runWrite(target: Tensor, value: Tensor): readonly [root: Tensor,
     const results = runTraced("assign", () => {
       const trace = currentTrace()!;
       trace.write(target, value);
-      [root] = trace.writes.keys() as unknown as [Tensor];
+      for (const written of trace.writes.keys()) root = written; // there is one
       return [...trace.writes.values()];
     });
     return [root, results[0]!];

@@ -14,7 +14,6 @@ import type { Batched, LaneAxis } from "../trace/rules.js";
 import { replay, stage, writeBack } from "../trace/stage.js";
 import type { Operand, Tensor } from "../trace/tensor.js";
 import { bind, isLiteral, withLocation } from "../trace/trace.js";
-import type { Variable } from "../trace/variable.js";
 import { chunkGraph } from "./chunks.js";
 import { batchLaneByLane, notingLaneRuns } from "./lane-by-lane.js";
 import { observeTransform } from "./observe.js";
@@ -129,19 +128,19 @@ export function vmapCall(
   const { result: batched, runs } = notingLaneRuns(() =>
     chunk < size ? chunkGraph(staged.graph, inAxes, size, chunk) : batchGraph(staged.graph, inAxes, size, axisName),
   );
-  checkWrites(name, staged.writes, batched.outAxes);
+  checkWrites(name, staged.assigned, batched.outAxes);
   const kept = staged.writes.map((): OutAxis => ({ axis: null, path: "an assigned value" }));
   const placed = placeOutputs(batched, [...wanted, ...kept], size);
   noteLanes(placed, name, size);
   observeTransform({ name, transform: "vmap", graph: placed, laneRuns: runs });
   const operands = [...args, ...staged.captures];
   const results = runGraph(placed, operands, name);
-  writeBack(staged.writes, results.slice(results.length - staged.writes.length));
+  writeBack(staged.writes, results.slice(results.length - staged.writes.length), staged.assigned);
   return unflatten(staged.rest, results);
 }
 
 /** Of a value that differs between lanes there is no single one to write back. */
-function checkWrites(name: string, writes: readonly Variable[], outAxes: readonly (number | null)[]): void {
+function checkWrites(name: string, writes: readonly Tensor[], outAxes: readonly (number | null)[]): void {
   writes.forEach((variable, i) => {
     if (outAxes[outAxes.length - writes.length + i] === null) return;
     throw new ShapeError(

@@ -167,7 +167,7 @@ function differentiator(
     observeTransform({ name: label, transform: "grad", graph });
     const results = runGraph(graph, [...flat.leaves, ...outer, ...staged.captures], label);
     const primals = staged.graph.outputs.length;
-    writeBack(staged.writes, results.slice(primals - staged.writes.length, primals));
+    writeBack(staged.writes, results.slice(primals - staged.writes.length, primals), staged.assigned);
     const given = results.slice(primals);
     return {
       value: unflatten(staged.rest, results.slice(0, primals)),

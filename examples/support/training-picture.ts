@@ -23,13 +23,17 @@ export interface TrainingPicture {
   readonly confusion: readonly (readonly number[])[];
 }
 
+/** Loaded once, for the first picture. */
+let renderer: Promise<void> | undefined;
+
 /** Writes a PNG. */
 export async function writeTrainingPicture(path: string, picture: TrainingPicture): Promise<void> {
   const chart = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: HEIGHT });
   chart.setOption(optionsOf(picture));
   const svg = chart.renderToSVGString();
   chart.dispose();
-  await initWasm(readFileSync(require.resolve("@resvg/resvg-wasm/index_bg.wasm")));
+  renderer ??= initWasm(readFileSync(require.resolve("@resvg/resvg-wasm/index_bg.wasm")));
+  await renderer;
   const fonts = [
     require.resolve("dejavu-fonts-ttf/ttf/DejaVuSans.ttf"),
     require.resolve("dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf"),

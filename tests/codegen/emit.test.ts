@@ -34,13 +34,15 @@ describe("dispatches", () => {
     expect(workgroups(trace([f32(50, 1000)], (x) => x.sum(1)))).toEqual([[50, 1, 1]]);
   });
 
-  test("of products with few rows give each column an invocation, and cut long sums in parts", () => {
+  test("of products with few rows give some columns to each invocation, and cut long sums in parts", () => {
     const product = (m: number, k: number, n: number) => trace([f32(2, m, k), f32(2, k, n)], (x, y) => x.matmul(y));
     expect(workgroups(product(16, 31, 4100))).toEqual([[65, 1, 2]]);
     expect(workgroups(product(16, 320, 4100))).toEqual([
-      [65, 8, 2],
+      [33, 8, 2],
       [2050, 1, 1],
     ]);
+    expect(workgroups(product(16, 31, 8500))).toEqual([[67, 1, 2]]); // two columns
+    expect(workgroups(product(3, 31, 20_000))).toEqual([[79, 1, 2]]); // four
     expect(workgroups(product(17, 31, 4100))).toEqual([[65, 1, 2]]); // by tiles, each as wide
     expect(workgroups(product(2, 31, 30))).toEqual([[2, 1, 1]]);
   });
@@ -91,6 +93,9 @@ const folds: Readonly<Record<string, () => Graph>> = {
   "tiles of views and computed operands": () =>
     trace([f32(30, 40), f32(50, 30)], (x, w) => x.T.mul(2).matmul(w.T.add(1)).flip(0)),
   "few rows and many columns": () => trace([f32(6, 40), f32(40, 5000)], (x, y) => x.matmul(y)),
+  "few rows, two columns at a time": () =>
+    trace([f32(12, 33), f32(33, 17_001), f32(12, 17_001)], (x, y, z) => x.matmul(y).add(z)),
+  "few rows, four columns at a time": () => trace([i32(6, 40), i32(40, 33_001)], (x, y) => x.matmul(y)),
   "few rows with what follows": () =>
     trace([f32(2, 40), f32(40, 5000), f32(2, 1)], (x, y, b) => [x.matmul(y).add(b).tanh(), x.matmul(y.mul(2)).sum(1)]),
   "few long rows": () => trace([f32(3, 4001), f32(4001, 70), f32(70)], (x, y, b) => x.matmul(y).add(b)),
@@ -109,10 +114,10 @@ describeGpu("on the GPU", () => {
 
   gpuTest("the gradient of few filters is folded in parts, in an order of its own", async () => {
     const squares = (x: Tensor, w: Tensor): Tensor => conv(x, w).square().sum();
-    const graph = trace([f32(8, 3, 30, 30), f32(5, 3, 3, 3)], (x, w) => grad((w: Tensor) => squares(x, w))(w).add(w));
+    const graph = trace([f32(8, 6, 30, 30), f32(5, 6, 3, 3)], (x, w) => grad((w: Tensor) => squares(x, w))(w).add(w));
     expect(workgroups(graph).slice(-2)).toEqual([
-      [1, 196, 1],
-      [3, 1, 1],
+      [1, 80, 1],
+      [5, 1, 1],
     ]);
     await expectGpuAgrees(graph);
   });

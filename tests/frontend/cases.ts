@@ -184,6 +184,11 @@ export const accepted: readonly Accepted[] = [
     fn: ({ a, b: [c, d] }) => ({ sum: a + c + d, parts: [a * c, d] }),
   },
   {
+    name: "15b entries of traced arrays taken apart in parameters",
+    args: [[3], { v: [2] }],
+    fn: ([a, ...rest], { v: [c, d] }) => a * rest[1] + c * d,
+  },
+  {
     name: "16 do while",
     args: ["n"],
     loops: 1,

@@ -164,6 +164,15 @@ describe("reading and assigning", () => {
     };
     for (const run of [vmap(keep), jit(vmap(keep)), vmap((x: Tensor) => grad(keep)(x))])
       expect(() => run(xs)).toThrow(/differs between lanes is assigned to a variable f32\[\] that all lanes share/);
+    // also when it lies in the stack of an ensemble
+    const [line, other] = [new Line(1, 2), new Line(3, 4)];
+    vmap([line, other], { inAxes: null })(tensor(1));
+    const assign = (x: Tensor): Tensor => {
+      line.slope.assign(x);
+      return x;
+    };
+    for (const run of [vmap(assign), vmap((x: Tensor) => grad(assign)(x))])
+      expect(() => run(xs)).toThrow(/is assigned to a variable f32\[\] that all/);
   });
 
   test("numbers and typed arrays are assigned as tensors are; all else is refused and changes nothing", async () => {

@@ -68,6 +68,13 @@ describe("the code", () => {
     });
   }
 
+  test("is shown with the part that it stores", () => {
+    const { run } = programs["a row, of itself"]!;
+    const lowered = jit((x: Tensor, y: Tensor, u: Tensor) => run(x, y, u), { donateArgnums: 0 }).lower(...inputs());
+    expect(lowered.text("kernels")).toContain("k0: element by element, 6 from 18 on of 30 elements");
+    expect(lowered.text("plan")).toContain("in the memory of input0, element by element");
+  });
+
   test("stores all elements of arrays that nobody gives up", () => {
     const { run } = programs["a row, of a value from elsewhere"]!;
     const { wgsl } = jit((x: Tensor, y: Tensor, u: Tensor) => run(x, y, u)).lower(...inputs());

@@ -74,7 +74,8 @@ export const scanOp: RegionOp = register<RegionOp>({
     const moved = arrays.map((x) => (x.axis === 0 ? { value: lanesAt(x, 1, lanes.size), axis: 1 } : x));
     const axesOf = (flags: readonly boolean[]): (number | null)[] => [
       ...fixed.map((x) => x.axis),
-      ...carried.map((x, j) => (flags[j] ? (x.axis ?? 0) : null)),
+      // first, so that a lane's own axes come last
+      ...carried.map((_, j) => (flags[j] ? 0 : null)),
       ...moved.map((x) => (x.axis === null ? null : x.axis - 1)),
     ];
     const flags = fixpoint(

@@ -74,9 +74,8 @@ const whileOp: RegionOp = register<RegionOp>({
   batch(args, params, laneAxis, transforms) {
     const { cond, body, consts, lanes, ...others } = params as WhileParams;
     const [fixed, carry] = parted(args, consts);
-    // behind the lane axes there are
-    const axesOf = (flags: readonly boolean[]): (number | null)[] =>
-      carry.map((x, j) => (flags[j] ? Math.max(x.axis ?? 0, lanes) : null));
+    // right behind the lane axes there are, so that a lane's own axes come last
+    const axesOf = (flags: readonly boolean[]): (number | null)[] => flags.map((flag) => (flag ? lanes : null));
     const given = fixed.map((x) => x.axis);
     const step = (flags: readonly boolean[]): boolean[] =>
       transforms.batch(body, [...given, ...axesOf(flags)], laneAxis).outAxes.map((axis) => axis !== null);
