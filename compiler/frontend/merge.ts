@@ -101,7 +101,12 @@ export function planMerge(
   if (there.every(isNode) || areAlike(there)) {
     const known = planned.get(leaves)?.find((each) => each.values.every((x, p) => x === values[p]));
     if (known) return known.plan;
+    // what holds itself cannot be chosen part by part
+    if (underWay.some((list) => list.length === values.length && list.every((x, p) => x === values[p])))
+      return { kind: "mixed", sides: there };
+    underWay.push(values);
     const plan = planObject(values, leaves, inLoop, sources);
+    underWay.pop();
     if (plan) {
       planned.set(leaves, [...(planned.get(leaves) ?? []), { values, plan }]);
       return plan;
@@ -109,6 +114,9 @@ export function planMerge(
   }
   return { kind: "mixed", sides: there };
 }
+
+/** Objects whose parts are planned. */
+const underWay: (readonly unknown[])[] = [];
 
 /** Objects or arrays with the same keys; undefined where they are not. */
 function planObject(
