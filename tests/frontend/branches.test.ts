@@ -1,5 +1,4 @@
 // Branches of plain-JavaScript functions: every path is traced, and the kernel chooses.
-// biome-ignore-all lint/suspicious/noFallthroughSwitchClause: it is what is tested
 import { same } from "./oracle.js";
 
 same("switch strings static", (x: number) => {
@@ -130,15 +129,12 @@ same("throw caught static", (x: number) => {
   }
 });
 same("comparison chain types", (x: number) => [
-  // biome-ignore lint/suspicious/noDoubleEquals: it is what is tested
   x == 1,
-  // biome-ignore lint/suspicious/noDoubleEquals: it is what is tested
   x != 1,
   x === 1,
   x !== 1,
   x == null,
   x === undefined,
-  // biome-ignore lint/suspicious/noDoubleEquals: it is what is tested
   x == ("1.5" as any),
 ]);
 same("labelled block", (x: number) => {

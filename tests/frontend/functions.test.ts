@@ -1,6 +1,4 @@
 // Functions, classes, objects and patterns in plain-JavaScript functions.
-// biome-ignore-all lint/correctness/noConstantCondition: it is what is tested
-// biome-ignore-all lint/suspicious/noAssignInExpressions: it is what is tested
 import { numbers, same } from "./oracle.js";
 
 enum Mode {
