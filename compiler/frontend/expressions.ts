@@ -491,7 +491,7 @@ interface Target {
 }
 
 /** A variable or property, found once. */
-function targetOf(run: Evaluator, node: Pattern | Expression, scope: Scope): Target {
+export function targetOf(run: Evaluator, node: Pattern | Expression, scope: Scope): Target {
   const site: Site = { node, scope };
   if (node.type === "Identifier") {
     return {

@@ -108,7 +108,7 @@ export function aligned(xs: readonly Operand[], wrong: (message: string) => Erro
 
 /** The value as i32 where it is whole: exact, or its low 32 bits. */
 function lowBits(x: Numeric): Operand | undefined {
-  if (typeof x === "number") return Number.isInteger(x) ? constant(x | 0, "i32") : undefined;
+  if (typeof x === "number") return Number.isSafeInteger(x) ? constant(x | 0, "i32") : undefined;
   if (typeof x === "boolean") return constant(Number(x), "i32");
   if (x.dtype === "f32") return wrapped.get(identityOf(x))?.();
   return x.dtype === "i32" ? x : ops.cast(x, "i32");
@@ -164,7 +164,7 @@ export function addMultiply(operator: Arithmetic, x: Numeric, y: Numeric, wrong:
 }
 
 const lowBitsKnown = (x: Numeric): boolean => {
-  if (typeof x === "number") return Number.isInteger(x);
+  if (typeof x === "number") return Number.isSafeInteger(x);
   return typeof x === "boolean" || x.dtype !== "f32" || wrapped.has(identityOf(x));
 };
 

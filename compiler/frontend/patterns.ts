@@ -2,7 +2,7 @@
 import type { Pattern } from "acorn";
 import { Tensor } from "../trace/tensor.js";
 import { type Evaluator, type Scope, type Site, Thrown, used } from "./evaluator.js";
-import { iterate, nameAfterKey, propertyKey, writeVariable } from "./expressions.js";
+import { iterate, nameAfterKey, propertyKey, targetOf, writeVariable } from "./expressions.js";
 import { Cell, created, setCell } from "./store.js";
 
 /** Gives the variables of a pattern their values; `isNew` ones are declared by it. */
@@ -22,14 +22,9 @@ export function bind(run: Evaluator, pattern: Pattern, value: unknown, scope: Sc
       }
       return;
     }
-    case "MemberExpression": {
-      const object = used(run, run.evaluate(pattern.object, scope), site);
-      const key = pattern.computed
-        ? used(run, run.evaluate(pattern.property as never, scope), site)
-        : (pattern.property as { name: string }).name;
-      run.set(object, key as PropertyKey, value, site);
+    case "MemberExpression":
+      targetOf(run, pattern, scope).write(value);
       return;
-    }
     case "AssignmentPattern": {
       // a parameter that is undefined on some path only cannot be told from one that is given
       used(run, value, site);

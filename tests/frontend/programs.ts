@@ -35,6 +35,11 @@ export const equalPrograms: readonly Program[] = [
   ["bounds of a maximum", "(x) => Math.max(x & 3, 2000000000) * 2"],
   ["whole numbers modulo zero", "(x) => (x | 0) % (x & 1)"],
   ["minus zero is no whole number", "(x) => 1 / (x > 0 ? -0 : 1)"],
+  ["bits of a number that JavaScript rounds", "(x) => ((2 | x) - 1e10 ** 2) ^ 0"],
+  [
+    "a private field as a part of a pattern",
+    "(x) => { class C { #h = 1; run(o) { ({ p: this.#h } = o); return this.#h; } } return new C().run({ p: x }); }",
+  ],
   ["shifts count modulo 32", "(x) => ((x | 0) << ((x & 3) + 32)) + ((x | 0) >> ((x & 3) + 64))"],
   ["one to the power of what is no number", "(x) => 1 ** (x / 0)"],
   ["NaN is not itself", "(x) => { const z = (x / 0) * 0; return (z === z ? 1 : 2) + (z !== z ? 10 : 20); }"],
