@@ -1,8 +1,8 @@
 // Classes: those of interpreted code, and those from outside whose objects get traced values.
 import type { AnyNode, Class, Function as FunctionSyntax, PropertyDefinition } from "acorn";
 import { type Activation, type Evaluator, Scope, type Site, Thrown, type Unit } from "./evaluator.js";
-import { nameAfterKey, privateAccessor, propertyKey } from "./expressions.js";
 import { type Closure, callFunction, dress } from "./functions.js";
+import { nameAfterKey, privateAccessor, propertyKey } from "./references.js";
 import type { AnyFunction } from "./source.js";
 import { Cell, created, noteObject, setPrivate } from "./store.js";
 

@@ -2,7 +2,8 @@
 import type { Pattern } from "acorn";
 import { Tensor } from "../trace/tensor.js";
 import { type Evaluator, type Scope, type Site, Thrown, used } from "./evaluator.js";
-import { iterate, nameAfterKey, propertyKey, targetOf, writeVariable } from "./expressions.js";
+import { iterate } from "./lists.js";
+import { nameAfterKey, propertyKey, targetOf, writeVariable } from "./references.js";
 import { Cell, created, setCell } from "./store.js";
 
 /** Gives the variables of a pattern their values; `isNew` ones are declared by it. */

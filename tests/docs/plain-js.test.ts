@@ -2,6 +2,9 @@
 import { bounded, grad, jit, setDevice, tensor, vmap } from "lanewise";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
+/** Given to the function that reads it; there is no such variable. */
+declare const k: number;
+
 beforeAll(() => setDevice("cpu"));
 afterAll(() => setDevice("auto"));
 
@@ -29,7 +32,7 @@ test("the slope of a function with a branch", async () => {
 });
 
 test("variables that are given", async () => {
-  const f = jit((x: number) => (x > 0 ? 3 * x : 0), { scope: { k: 3 } });
+  const f = jit((x: number) => (x > 0 ? k * x : 0), { scope: { k: 3 } });
   expect(await f(2).toArray()).toBe(6);
 });
 
