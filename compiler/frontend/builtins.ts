@@ -5,9 +5,9 @@ import { bounded } from "./bounded.js";
 import { branch, shortCircuit } from "./branches.js";
 import { rowsOf } from "./elements.js";
 import type { Completion, Evaluator, Site } from "./evaluator.js";
-import { boundLoop } from "./loops.js";
 import { Mixed } from "./merge.js";
 import { binary, noText, truthOf } from "./operators.js";
+import { boundLoop } from "./roll.js";
 import { overElements } from "./statements.js";
 import { Cell, created, packOf, setCell } from "./store.js";
 

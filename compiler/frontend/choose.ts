@@ -7,11 +7,11 @@ import { Tensor } from "../trace/tensor.js";
 import { capturedScope } from "./captured.js";
 import { interpret, isInterpreted } from "./interpreter.js";
 import { checkHazards } from "./lint.js";
-import { withinBound } from "./loops.js";
 import { numberFunctions } from "./math.js";
 import { needOf } from "./needs.js";
 import { isNumeric } from "./numbers.js";
 import { isOurs } from "./ours.js";
+import { withinBound } from "./roll.js";
 import { type AnyFunction, functionSource } from "./source.js";
 
 /** How plain-JavaScript functions are read. */

@@ -29,6 +29,7 @@ import {
 } from "./references.js";
 import { created, packOf, privatesOf } from "./store.js";
 
+/** The value of an expression; what is traced is recorded. */
 export function evaluate(run: Evaluator, node: Expression | Super, scope: Scope): unknown {
   const site: Site = { node, scope };
   switch (node.type) {

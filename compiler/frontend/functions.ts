@@ -2,10 +2,10 @@
 import type { AnyNode, Function as FunctionSyntax } from "acorn";
 import { fromNative } from "./active.js";
 import { type CapturedScope, capturedScope, checkVisible } from "./captured.js";
+import { hoistVars } from "./declarations.js";
 import { type Activation, type Completion, type Evaluator, Scope, type Site, Thrown, type Unit } from "./evaluator.js";
 import { Mixed } from "./merge.js";
 import { type AnyFunction, functionSource } from "./source.js";
-import { hoistVars } from "./statements.js";
 import { Cell, created } from "./store.js";
 
 /** A function that interpreted code has made. */

@@ -11,11 +11,11 @@ import { type Completion, type Evaluator, type Scope, type Site, Thrown } from "
 import { exceptionOf } from "./exceptions.js";
 import { condition, evaluate } from "./expressions.js";
 import { closureOf, inSession, interpretOutside, makeClosure, unitOf } from "./functions.js";
-import { withinBound } from "./loops.js";
 import { Mixed, showSides } from "./merge.js";
 import { bind } from "./patterns.js";
 import { locationOf, showPlace } from "./place.js";
 import { getAbove, getProperty, removeProperty, setProperty } from "./properties.js";
+import { withinBound } from "./roll.js";
 import type { AnyFunction } from "./source.js";
 import { execute, executeBlock } from "./statements.js";
 import { isStale, markOutside } from "./store.js";
