@@ -179,8 +179,9 @@ const sort: Builtin = (run, self, _args, site) => {
 };
 
 const slice: Builtin = (run, self, args, site) => {
-  if (!(self instanceof Tensor) || self.ndim === 0 || !args.some((x) => typeof x === "number" || x instanceof Tensor))
-    return undefined;
+  // of one axis, and with numbers alone: anything else has a meaning for tensors only
+  const isOpen = args.length > 0 && args.length < 3 && args.every((x) => typeof x === "number" || x instanceof Tensor);
+  if (!(self instanceof Tensor) || self.ndim !== 1 || !isOpen) return undefined;
   throw run.fail(
     site,
     "slice with a number, which of a tensor takes one row, and of an array all from there on",

@@ -10,6 +10,7 @@ import {
   ShapeError,
   type SliceSpec,
   setDevice,
+  slice,
   stack,
   type Tensor,
   tensor,
@@ -56,7 +57,7 @@ function callOf({ index, combine, mode }: Case): (x: Tensor, value: Tensor, ...a
   return (x, value, ...arrays) => {
     let at = 0;
     const specs = index.map((spec): SliceSpec => (isEncoded(spec) ? arrays[at++]! : spec) as SliceSpec);
-    if (combine === "get") return x.slice(...specs);
+    if (combine === "get") return slice(x, ...specs);
     if (combine === "set" && mode === "clip") return x.with(specs, value);
     return x.update(specs, { mode })[combine](value);
   };
