@@ -21,7 +21,13 @@ export const COUNTER: Range = [-(2 ** 28), 2 ** 28];
 const ranges = new WeakMap<object, Range>();
 
 /** f32 values computed from whole numbers, with their low 32 bits. Made anew for whoever asks: traces end. */
-const wrapped = new WeakMap<object, () => Operand>();
+const wrapped = new WeakMap<object, LowBits>();
+
+interface LowBits {
+  readonly bits: () => Operand;
+  /** Of the whole number that it is; JavaScript has it exactly. */
+  readonly range: Range;
+}
 
 /** `variable + offset`, for loop counters and what is counted from them. */
 export interface Affine {
@@ -110,7 +116,7 @@ export function aligned(xs: readonly Operand[], wrong: (message: string) => Erro
 function lowBits(x: Numeric): Operand | undefined {
   if (typeof x === "number") return Number.isSafeInteger(x) ? constant(x | 0, "i32") : undefined;
   if (typeof x === "boolean") return constant(Number(x), "i32");
-  if (x.dtype === "f32") return wrapped.get(identityOf(x))?.();
+  if (x.dtype === "f32") return wrapped.get(identityOf(x))?.bits();
   return x.dtype === "i32" ? x : ops.cast(x, "i32");
 }
 
@@ -122,10 +128,20 @@ function exactInt(x: Numeric): { readonly value: Operand; readonly range: Range 
   return range && { value: toDType(x, "i32"), range };
 }
 
-/** f32, with the low bits of what it was computed from beside it. */
-function withLowBits(x: Tensor, bits: (() => Operand) | undefined): Tensor {
-  if (bits) wrapped.set(identityOf(x), bits);
+/** f32, with the low bits of what it was computed from beside it, unless JavaScript would have rounded that. */
+function withLowBits(x: Tensor, range: Range | undefined, bits: () => Operand): Tensor {
+  if (range && inside(range, SAFE)) wrapped.set(identityOf(x), { bits, range });
   return x;
+}
+
+const SAFE: Range = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER];
+
+/** Bounds of a whole number whose low bits are known. */
+function boundsOf(x: Numeric): Range | undefined {
+  if (typeof x === "number") return Number.isSafeInteger(x) ? [x, x] : undefined;
+  if (typeof x === "boolean" || x.dtype === "bool") return [0, 1];
+  if (x.dtype === "f32") return wrapped.get(identityOf(x))?.range;
+  return x.dtype === "u32" ? [0, 2 ** 32 - 1] : (rangeOf(x) ?? INT32);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -159,14 +175,9 @@ export function addMultiply(operator: Arithmetic, x: Numeric, y: Numeric, wrong:
     if (inside(bounds, INT32)) return asWhole(apply(a.value, b.value), bounds, counted(operator, x, y));
   }
   const result = apply(toDType(x, "f32"), toDType(y, "f32"));
-  const isWhole = lowBitsKnown(x) && lowBitsKnown(y);
-  return withLowBits(result, isWhole ? () => apply(lowBits(x)!, lowBits(y)!) : undefined);
+  const [p, q] = [boundsOf(x), boundsOf(y)];
+  return withLowBits(result, p && q && range(p, q), () => apply(lowBits(x)!, lowBits(y)!));
 }
-
-const lowBitsKnown = (x: Numeric): boolean => {
-  if (typeof x === "number") return Number.isSafeInteger(x);
-  return typeof x === "boolean" || x.dtype !== "f32" || wrapped.has(identityOf(x));
-};
 
 /** i + c, i − c, c + i for a counter i. */
 function counted(operator: Arithmetic, x: Numeric, y: Numeric): Affine | undefined {
@@ -235,7 +246,8 @@ export function negate(x: Tensor): Tensor {
     return asWhole(ops.neg(whole.value), [0 - whole.range[1], 0 - whole.range[0]]);
   if (isIntegerTensor(x)) return ops.neg(x);
   const result = ops.neg(toDType(x, "f32"));
-  return withLowBits(result, lowBitsKnown(x) ? () => ops.neg(lowBits(x)!) : undefined);
+  const bounds = boundsOf(x);
+  return withLowBits(result, bounds && [0 - bounds[1], 0 - bounds[0]], () => ops.neg(lowBits(x)!));
 }
 
 /** As a number: booleans count 0 and 1. */
@@ -298,7 +310,7 @@ function shiftOrCombine(operator: Bitwise, a: Operand, b: Operand, x: Numeric, y
   const shifted = ops.shiftRightLogical(word, by);
   const steps = typeof y === "number" ? y & 31 : 0;
   if (steps > 0) return asWhole(ops.cast(shifted, "i32"), [0, 2 ** (32 - steps) - 1]);
-  return withLowBits(ops.cast(shifted, "f32"), () => ops.cast(shifted, "i32"));
+  return withLowBits(ops.cast(shifted, "f32"), [0, 2 ** 32 - 1], () => ops.cast(shifted, "i32"));
 }
 
 /** ~x */

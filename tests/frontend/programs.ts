@@ -4,6 +4,8 @@ type Program = readonly [name: string, text: string];
 
 /** Those that give what JavaScript gives. */
 export const equalPrograms: readonly Program[] = [
+  ["bits of a product that JavaScript rounds", "(x) => { let a = x >>> 0; a **= 2; a >>= 0; return a; }"],
+  ["bits of a product that it does not round", "(x) => ((((x | 0) * 31 + 7) | 0) * 31) | 0"],
   [
     "a returned object is as its path left it",
     "(x) => { const o = { p: 1 }, q = { p: 2 }; const f = () => { if (x > 0) { o.p = x; return o; } return q; }; return f().p; }",

@@ -331,7 +331,7 @@ function labelled(m: Maker, s: Names, depth: number): string | undefined {
   if (m.draw.chance(0.7)) {
     const text = loop(m, s, depth, label);
     // a variable that counts stands before the label
-    return text?.replace(/^(let [^;]*; )?/, (head) => `${head}${label}: `);
+    return text?.replace(/^(let i\d+ = [^;{}]*; )?/, (head) => `${head}${label}: `);
   }
   const inner = s.inner();
   inner.blocks = [...inner.blocks, label];
