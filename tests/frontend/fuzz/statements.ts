@@ -255,6 +255,8 @@ function loop(m: Maker, s: Names, depth: number, label?: string): string | undef
   const fits = (turns: number): boolean => m.weight * turns <= MOST_WEIGHT;
   if (!fits(3)) return undefined;
   const few = 2 + draw.below(3);
+  // a variable that counts stands before the label
+  const named = label === undefined ? "" : `${label}: `;
   const traced = (): string => smallCount(m, s);
   const list = s.lists.length > 0 ? draw.pick(s.lists) : undefined;
   const v = m.fresh("v");
@@ -278,19 +280,22 @@ function loop(m: Maker, s: Names, depth: number, label?: string): string | undef
     ],
     [
       2,
-      () => (fits(6) ? `let ${i} = 0; while (${condition(m, s, 2)} && ${i}++ < 6) ${body(6, counted())}` : undefined),
+      () =>
+        fits(6) ? `let ${i} = 0; ${named}while (${condition(m, s, 2)} && ${i}++ < 6) ${body(6, counted())}` : undefined,
     ],
-    [1.5, () => (fits(7) ? `let ${i} = ${traced()}; while (${i}-- > 0) ${body(7, counted())}` : undefined)],
+    [1.5, () => (fits(7) ? `let ${i} = ${traced()}; ${named}while (${i}-- > 0) ${body(7, counted())}` : undefined)],
     [
       1.5,
       () =>
-        fits(5) ? `let ${i} = 0; do ${body(5, counted())} while (++${i} < 5 && ${condition(m, s, 2)});` : undefined,
+        fits(5)
+          ? `let ${i} = 0; ${named}do ${body(5, counted())} while (++${i} < 5 && ${condition(m, s, 2)});`
+          : undefined,
     ],
     [
       1,
       () =>
         fits(8)
-          ? `let ${i} = 0; while (true) { if (++${i} > 8 || ${condition(m, s, 1)}) break; ${body(8, counted())} }`
+          ? `let ${i} = 0; ${named}while (true) { if (++${i} > 8 || ${condition(m, s, 1)}) break; ${body(8, counted())} }`
           : undefined,
     ],
     [
@@ -330,8 +335,7 @@ function labelled(m: Maker, s: Names, depth: number): string | undefined {
   const label = m.fresh("l");
   if (m.draw.chance(0.7)) {
     const text = loop(m, s, depth, label);
-    // a variable that counts stands before the label
-    return text?.replace(/^(let i\d+ = [^;{}]*; )?/, (head) => `${head}${label}: `);
+    return text?.startsWith("let") ? text : text && `${label}: ${text}`;
   }
   const inner = s.inner();
   inner.blocks = [...inner.blocks, label];
