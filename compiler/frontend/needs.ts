@@ -141,6 +141,8 @@ class Finder {
     if (known === "static") return true;
     if (known) return !isOurs(known.value) && !this.isHarmless(known.value, args);
     if (inner.type === "Identifier") return !this.isLookedAt(inner);
+    // a private method is known to the code of its class alone: it is run
+    if (inner.type === "MemberExpression" && inner.property.type === "PrivateIdentifier") return false;
     if (inner.type !== "MemberExpression") return inner.type !== "CallExpression";
     return this.asks(inner) || !(this.isTensor(inner.object as AnyNode) || this.isHidden(inner));
   }
