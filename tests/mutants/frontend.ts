@@ -21,6 +21,7 @@ const of =
     ...(reason !== undefined && { reason }),
   });
 
+const roll = of("roll");
 const [branches, loops, statements, expressions] = ["branches", "loops", "statements", "expressions"].map(of) as [
   ReturnType<typeof of>,
   ReturnType<typeof of>,
@@ -81,15 +82,15 @@ export const frontendMutants: readonly FrontendMutant[] = [
     'leaves, "under a traced condition", false, sources)',
     'leaves, "under a traced condition", false, [])',
   ),
-  loops("a turn less", "by > 0 ? Math.ceil(distance / by)", "by > 0 ? Math.floor(distance / by)"),
-  loops("<= is <", "by > 0 ? Math.floor(distance / by) + 1", "by > 0 ? Math.floor(distance / by)"),
-  loops(
+  roll("a turn less", "by > 0 ? Math.ceil(distance / by)", "by > 0 ? Math.floor(distance / by)"),
+  roll("<= is <", "by > 0 ? Math.floor(distance / by) + 1", "by > 0 ? Math.floor(distance / by)"),
+  roll(
     "counting down stops early",
     '">=": by < 0 ? Math.floor(distance / by) + 1',
     '">=": by < 0 ? Math.floor(distance / by)',
   ),
-  loops("the start is forgotten", "bound - start - left.offset", "bound - left.offset"),
-  loops(
+  roll("the start is forgotten", "bound - start - left.offset", "bound - left.offset"),
+  roll(
     "a loop with exits is a scan",
     "turns !== undefined && !hasExits",
     "turns !== undefined",
@@ -100,26 +101,26 @@ export const frontendMutants: readonly FrontendMutant[] = [
     'if (end) return { kind: "done", completion: afterLoop(end) };',
     'if (end && end.kind !== "break") return { kind: "done", completion: afterLoop(end) };',
   ),
-  loops("a loop's break leaves the one around", "isOwnBreak(end) ? undefined : end", "end"),
-  loops("no update behind a turn", "loop.update?.();\n      if (testsInside)", "if (testsInside)"),
+  roll("a loop's break leaves the one around", "isOwnBreak(end) ? undefined : end", "end"),
+  roll("no update behind a turn", "loop.update?.();\n      if (testsInside)", "if (testsInside)"),
   loops("do tests first", "if (loop.test && !(loop.testsLast && isFirst))", "if (loop.test)"),
-  loops("a test that changes something is asked apart", "if (writes.size > 0) {", "if (writes.size < 0) {"),
-  loops(
+  roll("a test that changes something is asked apart", "if (writes.size > 0) {", "if (writes.size < 0) {"),
+  roll(
     "what a loop carries starts as it ends",
     "turn.leaves.map((leaf) => leafOperand(leaf, 0))",
     "turn.leaves.map((leaf) => leafOperand({ ...leaf, values: [0] }, 0))",
   ),
-  loops(
+  roll(
     "types of what is carried are not widened",
     "if (after.text === before.text)",
     "if (k === 0 || after.text === before.text)",
   ),
-  loops(
+  roll(
     "a return in a loop goes on",
     'setCell(left, end?.kind === "parted" ? renumber(end.selector, numbers) : numbers[0]!);',
     'setCell(left, end?.kind === "parted" ? renumber(end.selector, numbers.map(() => 0)) : numbers[0]!);',
   ),
-  loops("the last turn that was traced is not carried", "leafOperand(leaf, last[k]!)", "leafOperand(leaf, 0)"),
+  roll("the last turn that was traced is not carried", "leafOperand(leaf, last[k]!)", "leafOperand(leaf, 0)"),
   statements(
     "break is continue",
     'return each.kind === "continue" ? undefined : { kind: "break", label: undefined };',
@@ -223,8 +224,8 @@ export const frontendMutants: readonly FrontendMutant[] = [
   numbers("whole % may be by 0", "(b.range[0] > 0 || b.range[1] < 0)", "true"),
   numbers(
     "low bits of a product are lost",
-    "const isWhole = lowBitsKnown(x) && lowBitsKnown(y);",
-    "const isWhole = false;",
+    "p && q && range(p, q), () => apply(lowBits",
+    "undefined, () => apply(lowBits",
     "the interpreter in 64 bits has these bits in any case; f32 has not",
   ),
   numbers(
