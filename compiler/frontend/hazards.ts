@@ -1,6 +1,6 @@
 // Hazards: uses of a traced value that JavaScript answers by itself, wrongly and without asking the value.
 import type { AnyNode, Expression, LogicalExpression } from "acorn";
-import { type Binding, childrenOf } from "./scopes.js";
+import { type Binding, childrenOf, isNullish } from "./scopes.js";
 import type { FunctionNode } from "./source.js";
 import type { Values } from "./values.js";
 
@@ -211,10 +211,4 @@ function asksType(callee: AnyNode): boolean {
   return callee.type === "MemberExpression" && callee.property.type === "Identifier" && !callee.computed
     ? /^is[A-Z_](?!rray$)/.test(callee.property.name)
     : false;
-}
-
-/** `undefined`, `null`, `void 0` */
-function isNullish(node: AnyNode): boolean {
-  if (node.type === "Identifier") return node.name === "undefined";
-  return node.type === "Literal" ? node.raw === "null" : node.type === "UnaryExpression" && node.operator === "void";
 }

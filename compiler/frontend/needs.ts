@@ -5,7 +5,16 @@ import { isNode as isTree } from "../core/tree.js";
 import { Tensor } from "../trace/tensor.js";
 import { type CapturedScope, capturedScope } from "./captured.js";
 import { isNative, isOurs } from "./ours.js";
-import { type Binding, childrenOf, type Definition, keyOf, type Scopes, scopesIn, unlessTooDeep } from "./scopes.js";
+import {
+  type Binding,
+  childrenOf,
+  type Definition,
+  isNullish,
+  keyOf,
+  type Scopes,
+  scopesIn,
+  unlessTooDeep,
+} from "./scopes.js";
 import { type AnyFunction, type FunctionSource, functionSource } from "./source.js";
 
 /** A part of the function that traced values may come to harm in. */
@@ -381,10 +390,4 @@ function isPlain(x: unknown, depth = 6): boolean {
   if (ArrayBuffer.isView(x)) return true;
   if (depth === 0 || !isTree(x)) return false;
   return Object.values(x).every((item) => isPlain(item, depth - 1));
-}
-
-/** `undefined`, `null`, `void 0` */
-function isNullish(node: AnyNode): boolean {
-  if (node.type === "Identifier") return node.name === "undefined";
-  return node.type === "Literal" ? node.raw === "null" : node.type === "UnaryExpression" && node.operator === "void";
 }

@@ -87,6 +87,12 @@ export function keyOf(key: AnyNode, computed: boolean): string | number | undefi
   return typeof key.value === "string" || typeof key.value === "number" ? key.value : undefined;
 }
 
+/** `undefined`, `null`, `void 0` */
+export function isNullish(node: AnyNode): boolean {
+  if (node.type === "Identifier") return node.name === "undefined";
+  return node.type === "Literal" ? node.raw === "null" : node.type === "UnaryExpression" && node.operator === "void";
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 
 class Scope {

@@ -285,9 +285,15 @@ function closure(from: Iterable<object>, next: (x: object) => Iterable<object> |
 /** Whatever may be the same object as `x`, which is changed, holds something old. */
 function markStale(x: object): void {
   if (!sidesOf.has(x) && !choicesOf.has(x)) return;
-  const within = closure([x], (y) => sidesOf.get(y));
-  for (const y of closure(within, (z) => choicesOf.get(z))) if (y !== x && !changedTogether.has(y)) enterStale(y);
+  for (const y of namesOf(x)) if (y !== x && !changedTogether.has(y)) enterStale(y);
 }
+
+/** All that may be the same object as `x`. */
+const namesOf = (x: object): Set<object> =>
+  closure(
+    closure([x], (y) => sidesOf.get(y)),
+    (y) => choicesOf.get(y),
+  );
 
 /** Objects that are kept in step just now. */
 let changedTogether: ReadonlySet<object> = new Set();
@@ -321,6 +327,5 @@ export function changeTogether(choice: object, { sides }: Choice, work: () => vo
 /** Whether two objects may be one, depending on a traced condition. */
 export function mayBeSame(x: unknown, y: unknown): boolean {
   if (typeof x !== "object" || x === null || typeof y !== "object" || y === null || x === y) return false;
-  const within = closure([x], (z) => sidesOf.get(z));
-  return closure(within, (z) => choicesOf.get(z)).has(y);
+  return namesOf(x).has(y);
 }
